@@ -1,0 +1,62 @@
+# Two commands on a bare machine: `make run` and `make test`. Both make the environment first; `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+# With uv, any Python that is new enough will do, unless the caller names one.
+UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
+
+.PHONY: help run test check lint lock long seeds clean
+.DEFAULT_GOAL := help
+
+help:  ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.stamp  ## Play the standard scenarios, and compare two trim policies of the reference loop
+	$(BIN)/looprig run
+	$(BIN)/looprig compare reference,policy=end-of-turn reference,policy=grouped
+
+test: .venv/.stamp  ## Run the tests
+	$(BIN)/pytest
+
+long: .venv/.stamp  ## Measure a conversation of a million messages; writes reports/long_conversation.md (minutes)
+	$(BIN)/python tests/perf/long_conversation.py > reports/long_conversation.md.new
+	mv reports/long_conversation.md.new reports/long_conversation.md
+
+seeds: .venv/.stamp  ## Play every scenario with 200 seeds against the grouped policy; writes reports/seeds.md (minutes)
+	$(BIN)/python tests/perf/seeds.py > reports/seeds.md.new
+	mv reports/seeds.md.new reports/seeds.md
+
+check: .venv/.stamp  ## Look for mistakes without running anything: ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lint: .venv/.stamp  ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## Write requirements.lock anew from pyproject.toml; needs uv
+	@test -n "$(UV)" || { echo "make lock needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
+	uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --no-config \
+	  --python-version 3.11 --extra dev --extra tokens pyproject.toml --output-file requirements.lock
+
+clean:  ## Remove the environment and everything that tools left behind
+	rm -rf .venv .looprig .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist reports/runs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp says: the environment is what pyproject.toml and requirements.lock ask for.
+.venv/.stamp: pyproject.toml requirements.lock
+ifdef UV
+	uv venv --quiet --allow-existing --python "$(UV_PYTHON_WANTED)" .venv
+	VIRTUAL_ENV=.venv uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=.venv uv pip install --quiet --no-deps --no-build-isolation --editable .
+else
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "looprig needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
+	  echo "Name another one, as in: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endif
+	@touch $@

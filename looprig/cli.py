@@ -1,0 +1,466 @@
+"""The command line: parse, call, print, exit."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from looprig.exits import Exit
+from looprig.version import __version__
+
+# Everything else is imported inside the commands: `looprig --help` should not pay for what it does not use.
+
+TRACES = Path(".looprig/traces")
+
+EXIT_CODES = """\b
+Exit codes:
+  0  passed              4  undecided (with --strict)
+  1  an invariant broke  5  nothing ran
+  2  usage               70 a bug in looprig
+  3  regression          130 interrupted"""
+
+
+class UsageProblem(click.ClickException):
+    """What the user can mend: printed as one line, exit 2."""
+
+    exit_code = Exit.USAGE
+
+    def show(self, file: Any = None) -> None:
+        from looprig.report.table import visible
+
+        click.echo(f"{click.style('error', fg='red')}: {visible(self.message)}", err=True)
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="looprig")
+@click.option("--debug", is_flag=True, help="Show tracebacks of looprig's own errors.")
+@click.option("--color/--no-color", default=None, help="Colour; by default only on a terminal, and NO_COLOR is heeded.")
+@click.pass_context
+def cli(context: click.Context, debug: bool, color: bool | None) -> None:
+    """Looprig: a test rig for chat loops.
+
+    It plays scripted conversations against a loop, checks what the loop sends to the model, and measures
+    what that costs. No model, no API key and no network is needed.
+
+    \b
+    looprig run                                    all scenarios, the reference loop
+    looprig run pending_calls --loop app.chat:make_loop
+    looprig compare reference,policy=seed reference
+    """
+    context.obj = {"debug": debug}
+    context.color = _wants_color() if color is None else color
+
+
+def _wants_color() -> bool | None:
+    import os
+
+    return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
+
+
+def _common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `run` and `compare` share."""
+    for option in reversed(
+        (
+            click.option("--seed", default=1, show_default=True, help="The seed that everything is drawn from."),
+            click.option(
+                "--set",
+                "parameters",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="A scenario's parameter; see `looprig list`. May be given several times.",
+            ),
+            click.option(
+                "--scenarios",
+                "scenario_paths",
+                multiple=True,
+                type=click.Path(path_type=Path),
+                help="A further scenario file or folder; ./scenarios is found by itself.",
+            ),
+            click.option(
+                "--clock",
+                type=click.Choice(["virtual", "real"]),
+                default="virtual",
+                show_default=True,
+                help="In virtual time scripted delays cost no time; loops that do real I/O need the real clock.",
+            ),
+            click.option(
+                "--tokens",
+                type=click.Choice(["estimate", "o200k", "cl100k"]),
+                default="estimate",
+                show_default=True,
+                help="How tokens are counted; the last two need looprig[tokens].",
+            ),
+            click.option(
+                "--log",
+                type=click.Choice(["debug", "info", "warning", "error"]),
+                default=None,
+                help="Show the loop's own log on standard error, from this level on.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@cli.command("run", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--loop",
+    "spec",
+    default="reference",
+    show_default=True,
+    metavar="MODULE:FACTORY[,KEY=VALUE...]",
+    help="The loop under test; its factory gets (model, tools) and the options.",
+)
+@_common
+@click.option(
+    "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Try so many seeds, from --seed on."
+)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "json", "markdown", "junit"]),
+    default="table",
+    show_default=True,
+    help="What is printed to standard output.",
+)
+@click.option(
+    "--traces",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=TRACES,
+    show_default=True,
+    help="Where runs are recorded, for `looprig replay`.",
+)
+@click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option("--turn-limit", default=60.0, show_default=True, help="Real seconds after which a turn is stopped.")
+@click.pass_context
+def run_command(context: click.Context, /, **given: Any) -> None:
+    """Run scenarios (all of them, by default) against a loop: check every request, measure, print, exit.
+
+    \b
+    looprig run
+    looprig run long_tool_chain --set rounds=500 --loop app.chat:make_loop,max_messages=40
+    looprig run --seeds 200 --format json > results.json
+    """
+    from looprig import suite
+
+    settings = suite.Settings(
+        seed=given["seed"],
+        seeds=given["seeds"],
+        parameters=_parameters(given["parameters"]),
+        clock=given["clock"],
+        tokens=given["tokens"],
+        traces=None if given["no_traces"] else given["traces"],
+        turn_limit_s=given["turn_limit"],
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(given["names"], settings)
+    target = _target(given["spec"])
+    _check_tokens(settings.tokens)
+    _log_from(given["log"])
+    done, error = _play(list(suite.steps(files, target, settings)), settings)
+    _print_run(done, settings, given["layout"], error)
+    context.exit(_exit_code(done, error))
+
+
+def _parameters(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for name, equals, _ in pairs:
+        if not equals or not name:
+            raise UsageProblem(f"--set takes NAME=VALUE, not {name!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def _files(names: Sequence[str], settings: Any) -> list[Any]:
+    """Find the scenarios that are meant, and refuse parameters that none of them has."""
+    from looprig import content
+
+    try:
+        if names:
+            files = [content.find_scenario(name, settings.scenario_paths) for name in names]
+        else:
+            files = [file for file in content.find_scenarios(settings.scenario_paths).values() if not file.error]
+        for name in settings.parameters:
+            if not any(content.accepts(file, name) for file in files):
+                raise UsageProblem(_no_parameter(name, files))
+    except content.ContentError as error:
+        raise UsageProblem(str(error)) from error
+    if not files:
+        click.echo("nothing to run: no scenario was found", err=True)
+        raise SystemExit(Exit.NOTHING_RAN)
+    return files
+
+
+def _no_parameter(name: str, files: Sequence[Any]) -> str:
+    import difflib
+
+    known = sorted({parameter for file in files for parameter in file.parameters})
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"they have {', '.join(known) or 'none'}"
+    who = files[0].name if len(files) == 1 else f"none of the {len(files)} scenarios"
+    has = "has no parameter" if len(files) == 1 else "has a parameter"
+    return f"{who} {has} {name!r}; {hint}"
+
+
+def _target(spec: str) -> Any:
+    from looprig import target
+
+    try:
+        return target.find(spec)
+    except target.TargetError as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _check_tokens(name: str) -> None:
+    from looprig.tokens import TokenizerMissing, counter
+
+    try:
+        counter(name)
+    except TokenizerMissing as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _log_from(level: str | None) -> None:
+    """Show the loop's log, or keep it quiet: scenarios plan failures, and a loop may log each with a traceback."""
+    import logging
+
+    if level is None:
+        logging.getLogger().addHandler(logging.NullHandler())
+    else:
+        logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+
+
+def _play(steps: Sequence[Any], settings: Any) -> tuple[list[tuple[Any, Any]], str | None]:
+    """Run the steps with progress; return what is done, and the error that ended the suite early, if one did."""
+    from looprig.content import ContentError
+    from looprig.progress import progress
+    from looprig.runner import LoopError
+    from looprig.trace import TraceError
+
+    if settings.traces is not None:
+        _ignore(settings.traces)
+    done: list[tuple[Any, Any]] = []
+    with progress(len(steps)) as tell:
+        for number, step in enumerate(steps):
+            try:
+                outcome = step.run(tell.turn)
+            except (LoopError, ContentError, TraceError) as error:
+                return done, f"{step.file.name}: {error}"
+            done.append((step, outcome))
+            tell.step(number + 1, f"{step.file.name} seed {step.seed}")
+            if outcome.unusable:
+                return done, f"{step.file.name}: {outcome.unusable}"
+    return done, None
+
+
+def _ignore(traces: Path) -> None:
+    """Keep recordings out of version control, as pytest does with its cache."""
+    if traces != TRACES:
+        return
+    mark = traces.parent / ".gitignore"
+    try:
+        traces.parent.mkdir(exist_ok=True)
+        if not mark.exists():
+            mark.write_text("*\n")
+    except OSError as error:
+        raise UsageProblem(
+            f"cannot write to {traces.parent}: {error.strerror}; "
+            "choose another folder with --traces DIR, or run with --no-traces"
+        ) from error
+
+
+def _print_run(done: Sequence[Any], settings: Any, layout: str, error: str | None) -> None:
+    from looprig.report import junit, markdown, results, text
+
+    if layout == "json":
+        click.echo(results.as_json(results.results(done, settings, error)))
+    elif layout == "junit":
+        click.echo(junit.as_junit(done, error))
+    elif layout == "markdown":
+        click.echo(markdown.run_page(done, error))
+    elif done:
+        click.echo(text.run_page(done, _width()))
+        click.echo(_painted(text.verdict_line(done)))
+    if error is not None:
+        if done and layout == "table":
+            click.echo(f"the results above are those of the {len(done)} runs before the error", err=True)
+        UsageProblem(error).show()
+
+
+def _width() -> int | None:
+    """Return how wide a table may be: the terminal's width, or None where the output goes to a file or a pipe."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+
+
+def _painted(verdict: str) -> str:
+    word, rest = verdict.split(" ", 1)
+    return f"{click.style(word, fg='green' if word == 'PASSED' else 'red', bold=True)} {rest}"
+
+
+def _exit_code(done: Sequence[Any], error: str | None) -> int:
+    if error is not None:
+        return Exit.USAGE
+    return Exit.VIOLATED if any(outcome.broken for _, outcome in done) else Exit.PASSED
+
+
+@cli.command("compare", epilog=EXIT_CODES)
+@click.argument("before")
+@click.argument("after")
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@_common
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+    help="What is printed to standard output.",
+)
+@click.pass_context
+def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
+    """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
+
+    Exact metrics decide by one value. CPU times are medians of interleaved runs, and are shown, not judged.
+    The exit code is about AFTER alone: 1 where it breaks an invariant.
+
+    \b
+    looprig compare reference,policy=end-of-turn reference,policy=grouped
+    looprig compare app.chat:old app.chat:new pending_calls --set turns=50
+    """
+    from looprig import compare, suite
+    from looprig.content import ContentError
+    from looprig.progress import progress
+    from looprig.report import comparison, results
+    from looprig.runner import LoopError
+
+    settings = suite.Settings(
+        seed=given["seed"],
+        parameters=_parameters(given["parameters"]),
+        clock=given["clock"],
+        tokens=given["tokens"],
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(given["names"], settings)
+    targets = (_target(before), _target(after))
+    _check_tokens(settings.tokens)
+    _log_from(given["log"])
+    with progress(len(files) * given["rounds"] * 2) as tell:
+        try:
+            compared = compare.compare(targets, files, settings, given["rounds"], tell)
+        except (LoopError, ContentError) as error:
+            raise UsageProblem(str(error)) from error
+    match given["layout"]:
+        case "json":
+            click.echo(results.as_json(comparison.as_data(compared)))
+        case "markdown":
+            click.echo(comparison.as_markdown(compared))
+        case _:
+            click.echo(comparison.as_text(compared, _width()))
+    context.exit(Exit.VIOLATED if compared.after_breaks() else Exit.PASSED)
+
+
+@cli.command("list")
+@click.option(
+    "--scenarios",
+    "scenario_paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A further scenario file or folder; ./scenarios is found by itself.",
+)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="What is printed to standard output.",
+)
+def list_command(scenario_paths: Sequence[Path], layout: str) -> None:
+    """List the scenarios, with their parameters and defaults."""
+    from looprig import content
+    from looprig.report import listing
+    from looprig.report.results import as_json
+
+    try:
+        found = content.find_scenarios(scenario_paths)
+    except content.ContentError as error:
+        raise UsageProblem(str(error)) from error
+    click.echo(as_json(listing.scenarios_data(found)) if layout == "json" else listing.scenarios_text(found))
+
+
+@cli.command("explain")
+@click.argument("code", required=False)
+def explain_command(code: str | None) -> None:
+    """Explain an invariant by its CODE or name; without one, list them all."""
+    from looprig.report import listing
+
+    try:
+        click.echo(listing.explained(code) if code else listing.invariants_text())
+    except KeyError as error:
+        raise UsageProblem(str(error.args[0])) from error
+
+
+@cli.command("replay", epilog=EXIT_CODES)
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--loop", "spec", default=None, help="Another loop than the recorded one.")
+@click.option("--judge-only", is_flag=True, help="Judge the recording as it is; run nothing.")
+@click.pass_context
+def replay_command(context: click.Context, recording: Path, spec: str | None, judge_only: bool) -> None:
+    """Run a RECORDING's conversation again, with its texts of that time, and say whether the loop did the same.
+
+    \b
+    looprig replay .looprig/traces/pending_calls-1-reference.jsonl
+    looprig replay that.jsonl --loop app.chat:fixed
+    looprig replay that.jsonl --judge-only
+    """
+    from looprig import replay
+    from looprig.runner import LoopError
+    from looprig.trace import TraceError
+
+    try:
+        seen = (
+            replay.judge(recording) if judge_only else replay.again(recording, None if spec is None else _target(spec))
+        )
+    except (TraceError, LoopError, replay.TargetError) as error:
+        raise UsageProblem(str(error)) from error
+    click.echo(seen.text)
+    context.exit(Exit.VIOLATED if seen.broken else Exit.PASSED)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``looprig`` script."""
+    try:
+        code = cli.main(standalone_mode=False)  # click returns what a command exits with, and None where it just ends
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has what it wanted.
+        sys.stderr.close()
+        sys.exit(Exit.PASSED)
+    except Exception as error:
+        _internal(error)
+    else:
+        sys.exit(code or Exit.PASSED)
+
+
+def _internal(error: Exception) -> None:
+    if "--debug" in sys.argv:
+        traceback.print_exc()
+    click.echo(
+        f"internal error: {type(error).__name__}: {error}; this is a bug in looprig. "
+        "Please report it with the output of the same command with --debug before the command's name",
+        err=True,
+    )
+    sys.exit(Exit.INTERNAL)

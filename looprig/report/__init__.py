@@ -1,0 +1,1 @@
+"""Values rendered for people and for other programs."""

@@ -1,0 +1,26 @@
+"""The load test runs, and means something."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FILE = Path(__file__).parents[2] / "loadtests" / "chat_turns.py"
+
+
+def test_chat_turns(tmp_path: Path):
+    """
+    A short run exits with 0, counts turns of each kind, and none of them failed.
+    """
+    # A process of its own: locust patches the one it runs in with gevent.
+    options = ["--headless", "--users", "2", "--spawn-rate", "2", "--run-time", "2s", "--only-summary", "--json"]
+    command = [sys.executable, "-m", "locust", "-f", str(FILE), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert {"small talk", "tool call", "long text"} == {row["name"] for row in rows}
+    assert all(row["num_requests"] > 0 for row in rows)
+    assert [0, 0, 0] == [row["num_failures"] for row in rows]

@@ -1,0 +1,77 @@
+"""What the observer shows of a run: the same, live and from a recording, and each request as it was sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from looprig.content import find_scenarios, standard
+from looprig.messages import Message
+from looprig.observe import Observer, RequestView, SessionView, TurnView, views
+from looprig.runner import RunOptions, run
+from looprig.scenario import Scenario
+from looprig.trace import Request, SessionEnded, TurnEnded, read
+from reference_loop.factory import make_loop
+
+STANDARD = sorted(path.stem for path in standard("scenarios").glob("[!_]*.py"))
+SMALL = {"turns": "12", "repeats": "1", "messages": "200"}
+
+
+def scenario(name: str) -> Scenario:
+    file = find_scenarios()[name]
+    return file.make(7, {key: value for key, value in SMALL.items() if key in file.parameters})
+
+
+class Wire:
+    """A model that writes down what it is handed, and passes it on."""
+
+    def __init__(self, model: Any, sent: list[list[Message]]) -> None:
+        self._model, self._sent = model, sent
+
+    async def acomplete(self, messages: list[Message]) -> Message:
+        self._sent.append(list(messages))
+        return await self._model.acomplete(messages)  # type: ignore[no-any-return]
+
+    def astream(self, messages: list[Message]) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("policy", ["never", "incremental", "end-of-turn", "grouped"])
+@pytest.mark.parametrize("name", STANDARD)
+def test_requests(name: str, policy: str, tmp_path: Path):
+    """
+    Each request's entries are the messages that went over the wire, in a recording as in the run, whatever is trimmed.
+    """
+    sent: list[list[Message]] = []
+    path = tmp_path / "run.jsonl"
+
+    def factory(model: Any, tools: Any) -> Any:
+        return make_loop(Wire(model, sent), tools, policy=policy, max_history_pairs=4)
+
+    run(scenario(name), factory, options=RunOptions(trace=path, judge=False))
+    seen = 0
+    for view in views(read(path)):
+        if not isinstance(view, RequestView):
+            continue
+        assert sent[seen] == [entry.message for entry in view.entries]
+        assert list(range(len(view.entries))) == [entry.index for entry in view.entries]
+        assert view.tokens == sum(entry.tokens for entry in view.entries)
+        seen += 1
+        assert seen == view.number
+
+    assert len(sent) == seen
+
+
+def test_views_of_events(tmp_path: Path):
+    """
+    Requests, ended turns and ended sessions give a view each; other events give none.
+    """
+    path = tmp_path / "run.jsonl"
+    run(scenario("working_day"), make_loop, options=RunOptions(trace=path))
+    observer = Observer()
+    kinds: dict[type, type] = {Request: RequestView, TurnEnded: TurnView, SessionEnded: SessionView}
+
+    for event in read(path):
+        assert kinds.get(type(event), type(None)) is type(observer.see(event))
