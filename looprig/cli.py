@@ -239,7 +239,7 @@ def _play(steps: Sequence[Any], settings: Any) -> tuple[list[tuple[Any, Any]], s
     """Run the steps with progress; return what is done, and the error that ended the suite early, if one did."""
     from looprig.content import ContentError
     from looprig.progress import progress
-    from looprig.runner import LoopError
+    from looprig.subject import LoopError
     from looprig.trace import TraceError
 
     if settings.traces is not None:
@@ -339,7 +339,7 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     from looprig.content import ContentError
     from looprig.progress import progress
     from looprig.report import comparison, results
-    from looprig.runner import LoopError
+    from looprig.subject import LoopError
 
     settings = suite.Settings(
         seed=given["seed"],
@@ -422,7 +422,7 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
     looprig replay that.jsonl --judge-only
     """
     from looprig import replay
-    from looprig.runner import LoopError
+    from looprig.subject import LoopError
     from looprig.trace import TraceError
 
     try:

@@ -15,7 +15,8 @@ from statistics import median
 from looprig.content import ScenarioFile
 from looprig.metrics import METRICS, VIRTUAL_TIME
 from looprig.progress import Tell
-from looprig.runner import LoopError, Outcome
+from looprig.runner import Outcome
+from looprig.subject import LoopError
 from looprig.suite import Settings, Step
 from looprig.target import Target
 

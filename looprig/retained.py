@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterable
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 
 import msgspec
 
@@ -28,8 +28,6 @@ def retained_bytes(root: object, apart: Iterable[object]) -> int:
             continue
         seen.add(id(item))
         size += sys.getsizeof(item)
-        if isinstance(item, MethodType):
-            waiting.append(item.__self__)
         if isinstance(item, msgspec.Struct):  # such as `Message`, which the garbage collector does not look into
             waiting.extend(getattr(item, name) for name in item.__struct_fields__)
         waiting.extend(gc.get_referents(item))

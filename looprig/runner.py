@@ -12,23 +12,34 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import msgspec
-
 from looprig.clock import Clock, Deadlock, VirtualClock
 from looprig.invariants import Checker, Violation
 from looprig.loop import Contract
-from looprig.messages import Message, message_from_dict
+from looprig.messages import Message
 from looprig.metrics import Meter
 from looprig.observe import Observer
 from looprig.retained import retained_bytes
 from looprig.scenario import Scenario, Turn
 from looprig.script import ScriptedModel, ScriptedTools, Session, TurnStopped
+from looprig.subject import (
+    LoopError,
+    answer_text,
+    blamed,
+    contract_of,
+    described,
+    has,
+    history_of,
+    is_coroutine_function,
+    make_loop,
+    open_calls,
+    statistics_of,
+)
 from looprig.trace import (
     Event,
     Misuse,
@@ -52,10 +63,6 @@ OPTIONAL = ("history", "add_system", "trim", "observe", "statistics", "close")
 
 TURN_LIMIT_S = 60.0
 """Real seconds that one turn may take before it is stopped: a loop that never ends must fail, not hang."""
-
-
-class LoopError(Exception):
-    """The loop under test cannot be driven; the text says what is wrong and what to do."""
 
 
 @dataclass(slots=True)
@@ -241,6 +248,8 @@ class _Player:
         self._stopped = False
         self._playing: tuple[_Seat, int] | None = None
         """The turn that is being played."""
+        self._late: TurnStopped | None = None
+        """Why it was to be stopped, where it was."""
 
     def play(self) -> None:
         """Play all turns, then take leave of the loops."""
@@ -250,7 +259,7 @@ class _Player:
         try:
             with self._watchdog(), self._clock.installed():
                 first = self._seat(self._scenario.turns[0].session)
-                if _is_coroutine_function(first.loop.send):
+                if is_coroutine_function(first.loop.send):
                     self._play_in(self._events)
                 else:
                     self._play_sync()
@@ -320,15 +329,15 @@ class _Player:
         session = seat.session
         if plan.pause_s and self._events is not None and not self._events.is_running():
             self._clock.sleep(plan.pause_s)
-        if _has(seat.loop, "add_system"):
+        if has(seat.loop, "add_system"):
             for text in plan.system:
                 session.emit(SystemAdded(session=session.number, text=text))
-                with _blamed("add_system"):
+                with blamed("add_system"):
                     seat.loop.add_system(text)
         session.begin(number, plan)
         session.emit(TurnStarted(turn=number, plan=plan, at_s=self._clock.now()))
         session.rig_ns = 0
-        self._playing = seat, number
+        self._playing, self._late = (seat, number), None
         self._deadline = time.monotonic() + self._options.turn_limit_s
         return seat
 
@@ -346,11 +355,12 @@ class _Player:
         if isinstance(error, TurnStopped | Deadlock):
             status = "stopped"
             self._stopped = True
+            error = self._late or error
         elif isinstance(error, asyncio.CancelledError):
             status = "cancelled"
         elif not seat.session.requests_in_turn:
             status = "refused"
-        self._record_end(seat, number, status, spent_ns, error=_described(error))
+        self._record_end(seat, number, status, spent_ns, error=described(error))
 
     def _record_end(
         self,
@@ -406,14 +416,14 @@ class _Player:
         session = Session(number, self._scenario, self._clock, self._sink.emit)
         model, tools = ScriptedModel(session), ScriptedTools(session)
         loop = make_loop(self._factory, model, tools)
-        contract = self._options.contract or _contract(loop)
-        session.trim = loop.trim if _has(loop, "trim") else None
+        contract = self._options.contract or contract_of(loop)
+        session.trim = loop.trim if has(loop, "trim") else None
         listener = _Listener(session, contract.trigger)
-        if _has(loop, "observe"):
-            with _blamed("observe"):
+        if has(loop, "observe"):
+            with blamed("observe"):
                 loop.observe(listener)
-        offers = tuple(name for name in OPTIONAL if _has(loop, name))
-        if _is_coroutine_function(loop.send):
+        offers = tuple(name for name in OPTIONAL if has(loop, name))
+        if is_coroutine_function(loop.send):
             offers = (*offers, "async")
         self._sink.outcome.offers = offers
         session.emit(SessionStarted(session=number, contract=contract, offers=offers))
@@ -422,11 +432,11 @@ class _Player:
 
     def _leave(self) -> None:
         for seat in self._seats.values():
-            with _blamed("history"):
-                history = _history(seat.loop)
+            with blamed("history"):
+                history = history_of(seat.loop)
             number = seat.session.number
-            with _blamed("statistics"):
-                statistics = _statistics(seat.loop)
+            with blamed("statistics"):
+                statistics = statistics_of(seat.loop)
             _add_up(self._sink.outcome.statistics, statistics)
             seat.session.emit(
                 Noise(
@@ -439,14 +449,14 @@ class _Player:
                 SessionEnded(
                     session=number,
                     history=None if history is None else len(history),
-                    open_calls=_open_calls(history or ()),
+                    open_calls=open_calls(history or ()),
                 )
             )
             self._close(seat.loop)
 
     def _close(self, loop: Any) -> None:
-        if _has(loop, "close"):
-            with _blamed("close"):
+        if has(loop, "close"):
+            with blamed("close"):
                 result = loop.close()
                 if inspect.isawaitable(result) and self._events is not None:
                     self._events.run_until_complete(_awaited(result))
@@ -474,9 +484,11 @@ class _Player:
 
     def _alarm(self, _number: int, _frame: FrameType | None) -> None:
         if time.monotonic() > self._deadline:
-            # An event loop only logs what is raised in one of its callbacks; then it is said again.
+            # An event loop only logs what is raised in one of its callbacks; then it is said again, and kept as the
+            # cause if the loop hangs because of it.
             self._deadline = time.monotonic() + 1.0
-            raise TurnStopped(f"it took more than {self._options.turn_limit_s:g} s of real time")
+            self._late = TurnStopped(f"it took more than {self._options.turn_limit_s:g} s of real time")
+            raise self._late
 
 
 async def _awaited(result: Awaitable[Any], cancel_after_s: float | None = None) -> Any:
@@ -499,126 +511,6 @@ async def _wound_up(events: asyncio.AbstractEventLoop) -> None:
     await events.shutdown_asyncgens()
 
 
-def _is_coroutine_function(function: Any) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def make_loop(factory: Callable[..., Any], model: object, tools: object) -> Any:
-    """Call *factory*, and look at what it made.
-
-    Raises:
-        LoopError: where the factory cannot be called with (model, tools), raises, or makes no chat loop.
-    """
-    name = getattr(factory, "__qualname__", repr(factory))
-    try:
-        inspect.signature(factory).bind(model, tools)
-    except TypeError as error:
-        raise LoopError(
-            f"the factory {name}{_signature(factory)} cannot be called with (model, tools): {error}; "
-            "a factory takes looprig's model and tools and returns an object with send(text)"
-        ) from None
-    except ValueError:
-        pass  # a callable without a readable signature: the call itself will tell
-    try:
-        loop = factory(model, tools)
-    except Exception as error:
-        raise LoopError(f"the factory {name} raised {_described(error)}") from error
-    if inspect.iscoroutine(loop) or inspect.isgenerator(loop):
-        loop.close()  # not a word of a coroutine that was never awaited
-        raise LoopError(
-            f"the factory {name} is a coroutine or a generator; it has to be a function that returns the loop"
-        )
-    if not callable(getattr(loop, "send", None)):
-        raise LoopError(f"the factory {name} made {type(loop).__name__}, which has no method send(text)")
-    return loop
-
-
-def _signature(factory: Callable[..., Any]) -> str:
-    try:
-        return str(inspect.signature(factory))
-    except (TypeError, ValueError):
-        return "(...)"
-
-
-def _has(loop: Any, name: str) -> bool:
-    with _blamed(name):
-        return getattr(loop, name, None) is not None
-
-
-@contextlib.contextmanager
-def _blamed(name: str) -> Iterator[None]:
-    """Say of an exception that it came out of the loop's optional part *name*."""
-    try:
-        yield
-    except Exception as error:
-        raise LoopError(f"the loop's {name} raised {_described(error)}") from error
-
-
-def _contract(loop: Any) -> Contract:
-    with _blamed("contract"):
-        declared = getattr(loop, "contract", None)
-        if callable(declared):
-            declared = declared()
-    if declared is None:
-        return Contract()
-    if isinstance(declared, Contract):
-        return declared
-    try:
-        return msgspec.convert(_known(declared), Contract, from_attributes=True)
-    except msgspec.ValidationError as error:
-        raise LoopError(f"the loop's contract cannot be read: {error}") from None
-
-
-def _known(declared: Any) -> Any:
-    names = {entry.name for entry in msgspec.structs.fields(Contract)}
-    unknown = sorted(set(declared) - names) if isinstance(declared, Mapping) else []
-    if unknown:
-        raise LoopError(
-            f"the loop's contract has the unknown promise {unknown[0]!r}; known are {', '.join(sorted(names))}"
-        )
-    return declared
-
-
-def _history(loop: Any) -> Sequence[Any] | None:
-    history = getattr(loop, "history", None)
-    if callable(history):
-        history = history()
-    return history if isinstance(history, Sequence) else None
-
-
-def _open_calls(history: Sequence[Any]) -> tuple[str, ...]:
-    """Return the ids of calls that have no result behind them."""
-    open_ids: list[str] = []
-    for entry in history:
-        message = entry if isinstance(entry, Message) else _read(entry)
-        if message is None:
-            continue
-        if message.role == "tool" and message.tool_call_id in open_ids:
-            open_ids.remove(message.tool_call_id)
-        open_ids.extend(call.id for call in message.tool_calls)
-    return tuple(open_ids)
-
-
-def _read(entry: object) -> Message | None:
-    try:
-        return message_from_dict(entry) if isinstance(entry, Mapping) else None
-    except ValueError:
-        return None
-
-
-def _statistics(loop: Any) -> dict[str, float | int | str]:
-    statistics = getattr(loop, "statistics", None)
-    told = statistics() if callable(statistics) else None
-    if not isinstance(told, Mapping):
-        return {}
-    return {str(name): value for name, value in told.items() if _is_figure(value)}
-
-
-def _is_figure(value: object) -> bool:
-    """Whether a recording can hold *value*: no infinity, no number beyond 64 bits."""
-    return isinstance(value, str) or (isinstance(value, int | float) and abs(value) < 2**63)
-
-
 def _add_up(total: dict[str, float | int | str], statistics: Mapping[str, float | int | str]) -> None:
     """Add a session's figures to those of the run: counts add up, maxima are the largest, the rest is the last's."""
     for name, value in statistics.items():
@@ -631,28 +523,6 @@ def _add_up(total: dict[str, float | int | str], statistics: Mapping[str, float 
             total[name] = so_far + value
         else:
             total[name] = value
-
-
-def answer_text(result: object) -> str:
-    """Return the text of what ``send`` returned: a text, a message, a dict, or a list of them (the last counts)."""
-    if isinstance(result, str):
-        return result
-    if isinstance(result, Mapping):
-        return answer_text(result.get("content"))
-    if isinstance(result, Sequence) and not isinstance(result, bytes):
-        return answer_text(result[-1]) if result else ""
-    for name in ("content", "text"):
-        if isinstance(text := getattr(result, name, None), str):
-            return text
-    return "" if result is None else str(result)
-
-
-def _described(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be shown)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def recorded_scenario(path: Path) -> tuple[Run, Scenario]:

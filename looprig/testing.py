@@ -24,8 +24,9 @@ from looprig.loop import Contract
 from looprig.report.figures import count
 from looprig.report.table import visible
 from looprig.report.text import LEGEND
-from looprig.runner import LoopError, Outcome, RunOptions, run
+from looprig.runner import Outcome, RunOptions, run
 from looprig.scenario import Scenario
+from looprig.subject import LoopError
 
 Factory = Callable[[Any, Any], Any]
 Setting = int | float | str | bool

@@ -80,9 +80,9 @@ def test_elsewhere(digests: dict[str, str], tmp_path: Path):
         )
         for (place, variables), folder in zip(PLACES.items(), (tmp_path, ROOT, Path("/")), strict=True)
     }
-    for place, process in started.items():
-        printed, errors = process.communicate(timeout=120)
-        assert 0 == process.returncode, errors
+    printed_in = {place: process.communicate(timeout=120) for place, process in started.items()}
+    for place, (printed, errors) in printed_in.items():
+        assert 0 == started[place].returncode, errors
         assert digests == json.loads(printed), place
 
 

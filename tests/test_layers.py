@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "invariants", "metrics", "version"}
-_ASSEMBLED = _PLAYED | {"runner", "content", "target", "suite", "progress"}
+_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "target", "suite", "progress"}
 _SHOWN = _ASSEMBLED | {"compare", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
@@ -33,7 +33,8 @@ LAYERS: dict[str, set[str]] = {
     "observe": {"messages", "scenario", "loop", "tokens", "trace", "ledger"},
     "invariants": _SEEN,
     "metrics": _SEEN,
-    "runner": _PLAYED,
+    "subject": {"messages", "loop"},
+    "runner": _PLAYED | {"subject"},
     "content": {"scenario"},
     "target": {"content"},
     "suite": _PLAYED | {"runner", "content", "target"},

@@ -202,6 +202,17 @@ def test_equal_messages():
     assert ((2, 3),) == ledger.request(twice[2:], 0).spans
 
 
+def test_equal_messages_in_order():
+    """
+    Equal messages are matched in the order of the conversation: what stands before another message was before it.
+    """
+    ledger = Ledger(0)
+    twice = [say(ledger, "user", "again"), say(ledger, "assistant", "ok"), say(ledger, "user", "again")]
+    ledger.request(list(twice), 0)
+
+    assert ((0, 2),) == ledger.request(twice[:2], 0).spans
+
+
 def test_equal_results_of_reused_ids():
     """
     A result that equals an older one is a new message where it answers an open call.

@@ -34,6 +34,7 @@ def steady(page: str) -> str:
     page = re.sub(r"CPython [\d.]+, \d+ cores", "CPython, cores", page)
     page = re.sub(r"[\d,.]+ us", "~ us", page)
     page = re.sub(r"-{3,}", "---", page)
+    page = re.sub(r" *\| *", " | ", page)
     return "\n".join(re.sub(r" {2,}", "  ", line).rstrip() for line in page.splitlines()) + "\n"
 
 

@@ -21,8 +21,9 @@ from looprig.clock import RealClock
 from looprig.content import make_scenario
 from looprig.loop import Contract
 from looprig.messages import Message
-from looprig.runner import LoopError, Outcome, RunOptions, answer_text, recorded_scenario, run
+from looprig.runner import Outcome, RunOptions, recorded_scenario, run
 from looprig.scenario import PlannedCall, Round, Scenario, Turn, user_text
+from looprig.subject import LoopError, answer_text
 from looprig.trace import (
     AnyEvent,
     Misuse,
@@ -621,9 +622,9 @@ def test_busy_for_ever(tmp_path: Path):
         )
         for kind in kinds
     }
-    for kind, process in started.items():
-        printed, errors = process.communicate(timeout=30)
-        assert 0 == process.returncode, errors
+    printed_by = {kind: process.communicate(timeout=60) for kind, process in started.items()}
+    for kind, (printed, errors) in printed_by.items():
+        assert 0 == started[kind].returncode, errors
         (end,) = ends(list(read(tmp_path / kind)))
         assert ("stopped", "TurnStopped: it took more than 1 s of real time") == (end.status, end.error), kind
         assert printed.startswith("1 ["), kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from types import MappingProxyType
@@ -653,9 +654,20 @@ def test_approval(call_id: Any, arguments: Any, granted: bool):
 
 def test_threads():
     """
-    Tools that run in threads at once lose no event.
+    Tools that run in threads at once lose no event, and emit one at a time: what listens needs no lock.
     """
     rig, arguments = tool_rig()
+    busy: list[int] = []
+    together_in_there: list[int] = []
+
+    def emit(event: Event) -> None:
+        busy.append(1)
+        time.sleep(0)  # lets another thread in, where nothing holds it back
+        together_in_there.append(len(busy))
+        rig.events.append(event)
+        busy.pop()
+
+    rig.session._emit = emit
     together = threading.Barrier(8)
 
     def work() -> None:
@@ -670,6 +682,7 @@ def test_threads():
         thread.join()
 
     assert 1600 == len(rig.of(ToolStarted)) == len(rig.of(ToolEnded))
+    assert {1} == set(together_in_there)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ import pytest
 from looprig import testing
 from looprig.loop import Contract
 from looprig.messages import Message
-from looprig.runner import LoopError
 from looprig.scenario import Scenario, Turn, user_text
+from looprig.subject import LoopError
 from reference_loop.factory import make_loop
 
 

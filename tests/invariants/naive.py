@@ -56,7 +56,8 @@ def _broken(past: Log, sent: list[Message], contract: Contract) -> Iterator[str]
     needed = [message for message in sent if message.role == "system"] + [user]
     if reply is not None:
         ids = [call.id for call in reply.tool_calls]
-        needed += [reply, *(message for message in sent if message.tool_call_id in ids and reply in sent)]
+        behind = sent[sent.index(reply) :] if reply in sent else []
+        needed += [reply, *(message for message in behind if message.tool_call_id in ids)]
     if contract.messages_max and len(sent) > contract.messages_max >= len(needed):
         yield "LR105"
     if contract.tokens_max and _tokens(sent) > contract.tokens_max >= _tokens(needed):
