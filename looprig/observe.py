@@ -489,9 +489,10 @@ def _place(entry: Entry) -> tuple[int, int]:
 
 
 def _common(one: Sequence[Entry], other: Sequence[Entry]) -> int:
+    """Count the leading messages that are equal: a prompt cache sees what is sent, not which entry it was."""
     same = 0
     for a, b in zip(one, other, strict=False):
-        if a is not b:
+        if a is not b and a.message != b.message:
             break
         same += 1
     return same

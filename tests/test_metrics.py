@@ -384,3 +384,30 @@ def test_order_and_names():
     assert measured == [name for name in METRICS if name in measured]
     assert all(name == metric.name and metric.text for name, metric in METRICS.items())
     assert {0.0} == set(Meter().values().values())
+
+
+def test_equal_messages_in_the_prefix():
+    """
+    A cut that happens to begin with the text the request before began with repeats that much of its prefix.
+    """
+    sent: list[list[Message]] = []
+
+    class Echoes:
+        """Sends its newest messages, behind two equal notes and then behind one."""
+
+        def __init__(self, model: Any, tools: Any) -> None:
+            self.model = model
+            self.note = Message(role="system", content="Say it twice.")
+
+        def send(self, text: str) -> Message:
+            notes = [self.note] * (1 if sent else 2)
+            sent.append([*notes, Message(role="user", content=text)])
+            reply: Message = self.model.complete(sent[-1])
+            return reply
+
+    talk = Scenario(name="talk", seed=1, turns=[Turn(say=f"[#s0t{number}] hi", answer="hello") for number in range(2)])
+    outcome = run(talk, Echoes)
+
+    cached = message_tokens(sent[1][0], estimate)
+    total = sum(message_tokens(message, estimate) for request in sent for message in request)
+    assert round(cached / total, 4) == outcome.metrics["cached_prefix_share"]
