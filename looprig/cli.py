@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -225,6 +226,11 @@ def _check_tokens(name: str) -> None:
         raise UsageProblem(str(error)) from error
 
 
+def _apart() -> contextlib.AbstractContextManager[Any]:
+    """Send what a loop prints to standard error: standard output is for results, which other programs read."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
 def _log_from(level: str | None) -> None:
     """Show the loop's log, or keep it quiet: scenarios plan failures, and a loop may log each with a traceback."""
     import logging
@@ -245,7 +251,7 @@ def _play(steps: Sequence[Any], settings: Any) -> tuple[list[tuple[Any, Any]], s
     if settings.traces is not None:
         _ignore(settings.traces)
     done: list[tuple[Any, Any]] = []
-    with progress(len(steps)) as tell:
+    with progress(len(steps)) as tell, _apart():
         for number, step in enumerate(steps):
             try:
                 outcome = step.run(tell.turn)
@@ -352,7 +358,7 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     targets = (_target(before), _target(after))
     _check_tokens(settings.tokens)
     _log_from(given["log"])
-    with progress(len(files) * given["rounds"] * 2) as tell:
+    with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:
             compared = compare.compare(targets, files, settings, given["rounds"], tell)
         except (LoopError, ContentError) as error:
@@ -426,9 +432,9 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
     from looprig.trace import TraceError
 
     try:
-        seen = (
-            replay.judge(recording) if judge_only else replay.again(recording, None if spec is None else _target(spec))
-        )
+        with _apart():
+            target = None if spec is None else _target(spec)
+            seen = replay.judge(recording) if judge_only else replay.again(recording, target)
     except (TraceError, LoopError, replay.TargetError) as error:
         raise UsageProblem(str(error)) from error
     click.echo(seen.text)

@@ -311,6 +311,7 @@ class Observer:
         return self._view(state, event, same, added, judged, missing)
 
     def _cut(self, state: SessionState, event: Request, new: list[Entry]) -> RequestView:
+        self._forget_lost_systems(state)
         old = [*state.entries, *state.unsent]
         entries = self._placed(state, (*old, *new), event)
         same = _common(state.entries, entries)
@@ -334,6 +335,13 @@ class Observer:
             if not entry.kept and not entry.replaced and entry.kind != "note" and _place(entry) not in there
         ]
         return self._view(state, event, same, added, entries, gone)
+
+    def _forget_lost_systems(self, state: SessionState) -> None:
+        """Let go of system messages whose loss has been judged; prompts that change at every request would pile up."""
+        lost = [entry for entry in state.systems if not entry.kept]
+        if lost:
+            state.lead -= sum(1 for entry in state.systems[: state.lead] if not entry.kept)
+            state.systems = [entry for entry in state.systems if entry.kept]
 
     def _view(
         self,
@@ -377,7 +385,10 @@ class Observer:
         return placed[::-1]
 
     def _again(self, state: SessionState, position: int, event: Request, repeated: bool) -> Entry:
-        """Return an entry for a message that was dropped and has come back, or that is there a second time."""
+        """Return the entry of a message that was dropped and has come back, or one of a message that is sent twice."""
+        for entry in (state.newest_user, state.newest_reply):
+            if entry is not None and entry.position == position and not repeated:
+                return entry  # what is asked now is still being looked for
         message = next(message for at, message in event.again if at == position)
         kind: Kind = "result" if message.role == "tool" else "user" if message.role == "user" else "assistant"
         place = place_in(message.content)

@@ -59,6 +59,10 @@ from looprig.trace import (
 )
 from looprig.version import __version__
 
+_NOT_THE_LOOPS = (KeyboardInterrupt, GeneratorExit)
+"""What comes from the person at the keyboard or from the interpreter; all else that a turn raises, SystemExit too, ends
+that turn and not the rig."""
+
 OPTIONAL = ("history", "add_system", "trim", "observe", "statistics", "close")
 
 TURN_LIMIT_S = 60.0
@@ -265,12 +269,12 @@ class _Player:
                     self._play_sync()
             self._leave()
         finally:
-            self._stopped = True
+            hung, self._stopped = self._stopped, True
             with contextlib.suppress(Deadlock, TurnStopped):
                 self._events.run_until_complete(_wound_up(self._events))
             self._events.close()
         self._raise_failure()
-        if not self._sink.requests and self._sink.outcome.unusable is None:
+        if not self._sink.requests and self._sink.outcome.unusable is None and not hung:
             raise LoopError(
                 f"the loop never called the model in {len(self._scenario.turns)} turns{self._first_error()}; "
                 "a factory gets (model, tools), and its loop's send(text) has to ask model.complete(messages) "
@@ -295,7 +299,9 @@ class _Player:
                     result = self._events.run_until_complete(_awaited(result, plan.cancel_after_s))
                 spent_ns = time.thread_time_ns() - started
                 self._end(seat, number, "answered", spent_ns, result)
-            except (Exception, TurnStopped, asyncio.CancelledError) as error:
+            except _NOT_THE_LOOPS:
+                raise
+            except BaseException as error:
                 self._end_badly(seat, number, time.thread_time_ns() - started, error)
             if self._is_over(number):
                 return
@@ -319,7 +325,9 @@ class _Player:
                 result = await _awaited(seat.loop.send(plan.say), plan.cancel_after_s)
                 spent_ns = time.thread_time_ns() - started
                 self._end(seat, number, "answered", spent_ns, result)
-            except (Exception, TurnStopped, asyncio.CancelledError) as error:
+            except _NOT_THE_LOOPS:
+                raise
+            except BaseException as error:
                 self._end_badly(seat, number, time.thread_time_ns() - started, error)
             if self._is_over(number):
                 return
@@ -413,9 +421,16 @@ class _Player:
         return self._seats[number]
 
     def _make(self, number: int) -> _Seat:
-        session = Session(number, self._scenario, self._clock, self._sink.emit)
+        early: list[Event] = []
+        session = Session(number, self._scenario, self._clock, early.append)
         model, tools = ScriptedModel(session), ScriptedTools(session)
         loop = make_loop(self._factory, model, tools)
+        if early:
+            raise LoopError(
+                "the loop called the model or a tool while it was being made, when nobody had said anything yet; "
+                "it may do so in send(text) only"
+            )
+        session.tell(self._sink.emit)
         contract = self._options.contract or contract_of(loop)
         session.trim = loop.trim if has(loop, "trim") else None
         listener = _Listener(session, contract.trigger)

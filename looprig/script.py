@@ -74,6 +74,10 @@ class Session:
         with self._lock:
             self._emit(event)
 
+    def tell(self, emit: Callable[[Event], None]) -> None:
+        """Send events to *emit* from now on."""
+        self._emit = emit
+
     def begin(self, turn: int, plan: Turn) -> None:
         """Turn number *turn* starts."""
         self.turn, self.plan = turn, plan

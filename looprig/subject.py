@@ -42,7 +42,9 @@ def make_loop(factory: Callable[..., Any], model: object, tools: object) -> Any:
         pass  # a callable without a readable signature: the call itself will tell
     try:
         loop = factory(model, tools)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise LoopError(f"the factory {name} raised {described(error)}") from error
     if inspect.iscoroutine(loop) or inspect.isgenerator(loop):
         loop.close()  # not a word of a coroutine that was never awaited
@@ -51,6 +53,11 @@ def make_loop(factory: Callable[..., Any], model: object, tools: object) -> Any:
         )
     if not callable(getattr(loop, "send", None)):
         raise LoopError(f"the factory {name} made {type(loop).__name__}, which has no method send(text)")
+    if inspect.isgeneratorfunction(loop.send) or inspect.isasyncgenfunction(loop.send):
+        raise LoopError(
+            f"{type(loop).__name__}.send is a generator; it has to return the whole answer: "
+            "wrap it in a function that joins its pieces"
+        )
     return loop
 
 

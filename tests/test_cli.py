@@ -338,6 +338,94 @@ def test_bad_input(tmp_path: Path, words: str, says: str):
     assert "Traceback" not in done.stderr
 
 
+ODD = (
+    APP
+    + """
+import sys
+
+
+class Exits(Fine):
+    def send(self, text): sys.exit(7)
+
+
+class ExitsLater(Fine):
+    def send(self, text): return sys.exit(7) if "t3]" in text else super().send(text)
+
+
+class Odd(Fine):
+    def send(self, text): return super().send(text) if "t0]" in text else self.fall()
+    def fall(self): raise BaseException("odd")
+
+
+class Early(Fine):
+    def __init__(self, model, tools):
+        super().__init__(model, tools)
+        model.complete([Message(role="user", content="warm up")])
+
+
+class Generates(Fine):
+    def send(self, text): yield "x"
+
+
+class Hangs(Fine):
+    def send(self, text):
+        while True: pass
+
+
+class Prints(Fine):
+    def send(self, text):
+        print("hello from the loop")
+        return super().send(text)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        (
+            "Exits",
+            Exit.USAGE,
+            "never called the model in 10 turns (turn 0: the loop refused an ordinary text: SystemExit",
+        ),
+        ("ExitsLater", Exit.VIOLATED, "the loop refused an ordinary text: SystemExit: 7"),
+        ("Odd", Exit.VIOLATED, "the loop refused an ordinary text: BaseException: odd"),
+        (
+            "Early",
+            Exit.USAGE,
+            "the loop called the model or a tool while it was being made, when nobody had said anything yet",
+        ),
+        ("Generates", Exit.USAGE, "Generates.send is a generator; it has to return the whole answer"),
+        ("Hangs", Exit.VIOLATED, "the turn would not end: TurnStopped: it took more than 1 s of real time"),
+    ],
+)
+def test_loops_that_misbehave(tmp_path: Path, name: str, code: Exit, says: str):
+    """
+    Whatever a loop does, the rig goes on and says what it was; no loop ends the rig, and none hangs it.
+    """
+    (tmp_path / "app.py").write_text(ODD)
+
+    words = ("run", "seed_1000_messages", "--set", "messages=20", "--loop", f"app:{name}", "--turn-limit", "1")
+    done = run(*words, cwd=tmp_path)
+
+    assert code == done.returncode, done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_loop_that_prints(tmp_path: Path):
+    """
+    What a loop prints does not get into the results.
+    """
+    (tmp_path / "app.py").write_text(ODD)
+
+    words = ("run", "seed_1000_messages", "--set", "messages=4", "--loop", "app:Prints", "--format", "json")
+    done = run(*words, cwd=tmp_path)
+
+    assert 2 == values(done)["turns"]
+    assert "hello from the loop" in done.stderr
+
+
 def test_partial_results(tmp_path: Path):
     """
     What was measured before an error is printed all the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from looprig.content import find_scenarios, standard
 from looprig.messages import Message
 from looprig.observe import Observer, RequestView, SessionView, TurnView, views
 from looprig.runner import RunOptions, run
-from looprig.scenario import Scenario
+from looprig.scenario import PlannedCall, Round, Scenario, Turn
 from looprig.trace import Request, SessionEnded, TurnEnded, read
 from reference_loop.factory import make_loop
 
@@ -35,7 +36,7 @@ class Wire:
         return await self._model.acomplete(messages)  # type: ignore[no-any-return]
 
     def astream(self, messages: list[Message]) -> Any:
-        raise NotImplementedError
+        return self._model.astream(messages)
 
 
 @pytest.mark.parametrize("policy", ["never", "incremental", "end-of-turn", "grouped"])
@@ -75,3 +76,34 @@ def test_views_of_events(tmp_path: Path):
 
     for event in read(path):
         assert kinds.get(type(event), type(None)) is type(observer.see(event))
+
+
+def test_question_that_comes_back():
+    """
+    A question that one request lacks and the next has again is in the latter, and is still the newest.
+    """
+
+    class Forgets:
+        """Leaves the question out of the second of its three requests; its history keeps it."""
+
+        def __init__(self, model: Any, tools: Any) -> None:
+            self.model, self.tools = model, tools
+            self.history: list[Message] = []
+
+        def send(self, text: str) -> Message:
+            self.history.append(Message(role="user", content=text))
+            for number in range(3):
+                sent = self.history[1:] if number == 1 else self.history
+                reply: Message = self.model.complete(sent)
+                self.history.append(reply)
+                for call in reply.tool_calls:
+                    result = str(self.tools[call.name].run(json.loads(call.arguments)))
+                    self.history.append(Message(role="tool", content=result, tool_call_id=call.id))
+            return reply
+
+    rounds = tuple(Round(calls=(PlannedCall(name="search", inputs={"query": "x"}, result="y"),)) for _ in range(2))
+    asked = Scenario(name="asked", seed=1, turns=[Turn(say="[#s0t0] what?", answer="that", rounds=rounds)])
+    outcome = run(asked, Forgets)
+
+    assert [2] == [found.request for found in outcome.violations if found.code == "LR102"]
+    assert "LR108" not in outcome.broken

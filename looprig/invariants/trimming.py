@@ -13,7 +13,7 @@ from looprig.observe import Entry, RequestView
 def system_messages_are_kept(view: RequestView) -> Judgements:
     """Every system message so far is in every request, and those at the front stay there, in order.
 
-    A lost system prompt gives no error, only a worse agent.
+    A lost system prompt gives no error, only a worse agent. A loss is counted once, at the request that shows it.
     """
     state = view.session
     for text in state.added_systems:
