@@ -1,72 +1,49 @@
 """A small conversation in the terminal, over the mock model and the mock tools."""
 
-from __future__ import annotations
-
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from contextlib import closing
 
 from looprig.messages import Message
-from reference_loop.config import Config
-from reference_loop.errors import ConfigError, InputError
-from reference_loop.facade import SyncReferenceLoop
-from reference_loop.loop import ReferenceLoop
-from reference_loop.mock_llm import MockModel
-from reference_loop.mock_tools import mock_tools
-from reference_loop.policies import POLICIES
+from reference_loop import POLICIES, Config, ConfigError, InputError, MockModel, ReferenceLoop, mock_tools
+from reference_loop.factory import SyncReferenceLoop
 
-HELP = 'Try "calculate 2*21", "note milk: buy two", "notes", "delete milk"; /history, /stats or /quit.'
+HELP = 'Try "calculate 6*7", "note milk: buy two", "notes", "delete milk"; /history, /stats or /quit.'
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Talk until the user has had enough; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m reference_loop", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--policy", choices=POLICIES, default="grouped", help="how the history is trimmed")
+    parser.add_argument("--max-history-pairs", type=int, default=100, metavar="N", help="default: %(default)s")
     try:
-        config = Config(policy=options.policy, max_history_pairs=options.max_history_pairs)
+        config = Config(**vars(parser.parse_args()))
     except ConfigError as error:
         print(f"reference_loop: {error}", file=sys.stderr)
         return 2
-    with SyncReferenceLoop(ReferenceLoop(MockModel(), mock_tools(), config, approve=ask)) as loop:
+    with closing(SyncReferenceLoop(ReferenceLoop(MockModel(), mock_tools(), config, approve=ask))) as loop:
         print(HELP)
         try:
-            while say(loop, input("> ").strip()):
-                pass
+            while (line := input("> ").strip()) != "/quit":
+                print(*replies(loop, line), sep="\n")
         except (EOFError, KeyboardInterrupt):
             print()
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m reference_loop", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--policy", choices=POLICIES, default="grouped", help="how the history is trimmed")
-    parser.add_argument("--max-history-pairs", type=int, default=100, metavar="N", help="default: %(default)s")
-    return parser
-
-
-def say(loop: SyncReferenceLoop, line: str) -> bool:
-    """Do what *line* says; return whether to go on."""
-    match line:
-        case "":
-            pass
-        case "/quit":
-            return False
-        case "/history":
-            print(*map(shown, loop.history), sep="\n")
-        case "/stats":
-            print(*(f"{name}: {value:g}" for name, value in loop.statistics().items()), sep="\n")
-        case _ if line.startswith("/"):
-            print(HELP)
-        case _:
-            print(answer(loop, line))
-    return True
-
-
-def answer(loop: SyncReferenceLoop, line: str) -> str:
+def replies(loop: SyncReferenceLoop, line: str) -> list[str]:
+    """Do what *line* says; return the lines to print."""
+    if line == "/history":
+        return [shown(message) for message in loop.history]
+    if line == "/stats":
+        return [f"{name}: {value:g}" for name, value in loop.statistics().items()]
+    if not line or line.startswith("/"):
+        return [HELP]
     try:
-        return loop.send(line).content
+        return [loop.send(line).content]
     except InputError as error:
-        return f"refused: {error}"
+        return [f"refused: {error}"]
 
 
 def shown(message: Message) -> str:

@@ -1,7 +1,5 @@
 """What a user of the loop can do wrong, as exceptions that say what to change."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -14,22 +12,6 @@ class InputError(ValueError):
     """A user's text was refused; the history is as it was before."""
 
 
-class EmptyInput(InputError):
-    """The text is empty or nothing but white space."""
-
-
-class InputTooLong(InputError):
-    """The text has more characters than the loop accepts."""
-
-
-class ControlCharacters(InputError):
-    """The text holds control characters other than newline, tab and carriage return."""
-
-
-class LoneSurrogates(InputError):
-    """The text holds half of a surrogate pair, which no encoding can send to a model."""
-
-
 class TurnInProgress(RuntimeError):
     """A second turn was started while one is running; a conversation has one turn at a time."""
 
@@ -38,17 +20,10 @@ class LoopClosed(RuntimeError):
     """A turn was started after the conversation was closed."""
 
 
-class TimedOut(Exception):
-    """Something took longer than the loop allows; not a TimeoutError, which anybody may raise."""
-
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(f"timed out after {limit_s:g} s")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return the end of an error message: the nearest known word, if one is near, and all of them."""
     names = list(known)
-    near = get_close_matches(word, names, n=1)
+    near = get_close_matches(str(word), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{hint} (known: {', '.join(names)})"
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from looprig.messages import Message, ToolCall
 from reference_loop.approval import Approval
-from reference_loop.errors import TimedOut, describe
+from reference_loop.errors import describe
 from reference_loop.monitor import Monitor
-from reference_loop.patience import within
+from reference_loop.patience import TimedOut, within
 from reference_loop.tools import Tool, Tools, run_tool
 
 Deliver = Callable[[Message], None]

@@ -1,49 +1,30 @@
 """A handful of tools without side effects outside the process, for trying the loop by hand and in tests."""
 
-from __future__ import annotations
-
-import ast
 import operator
-from collections.abc import Callable
+import re
 from datetime import UTC, datetime
-from typing import Any
 
 from reference_loop.tools import FunctionTool, tool
 
-# No power: 9**9**9 is short to write and long to wait for.
-_OPERATORS: dict[type, Callable[..., float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.USub: operator.neg,
-}
-
-_PAGES = {
-    "history": "A history is the messages that a loop remembers, in order.",
-    "turn": "A turn is one user message and everything up to the answer.",
-    "group": "A group is an assistant message with tool calls and all of its results.",
-}
+_SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
-def mock_tools(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> dict[str, FunctionTool]:
+def mock_tools() -> dict[str, FunctionTool]:
     """Return fresh tools by name; the notes of one set are not those of another."""
     notes: dict[str, str] = {}
 
     @tool(category="read")
     async def calculator(expression: str) -> float:
-        """Work out a sum with + - * / and brackets."""
-        return evaluate(expression)
+        """Work out a sum of two whole numbers, such as 6*7."""
+        if (found := re.fullmatch(r"\s*(\d+)\s*([-+*/])\s*(\d+)\s*", expression)) is None:
+            raise ValueError(f"not a sum of two whole numbers: {expression}")
+        result: float = _SIGNS[found[2]](int(found[1]), int(found[3]))
+        return result
 
     @tool(category="read")
     async def clock() -> str:
         """Say what time it is."""
-        return now().isoformat(timespec="seconds")
-
-    @tool(category="network")
-    async def search(query: str) -> list[str]:
-        """Find pages that have a word of the query for their title."""
-        return [_PAGES[word] for word in query.lower().split() if word in _PAGES]
+        return datetime.now(UTC).isoformat(timespec="seconds")
 
     @tool(category="write")
     async def write_note(title: str, text: str) -> str:
@@ -62,20 +43,4 @@ def mock_tools(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> dict[
         del notes[title]
         return f"deleted {title!r}"
 
-    return {each.name: each for each in (calculator, clock, search, write_note, read_notes, delete_note)}
-
-
-def evaluate(expression: str) -> float:
-    """Work out a sum, and nothing but a sum: no names, no calls."""
-    return _value(ast.parse(expression, mode="eval").body)
-
-
-def _value(node: Any) -> float:
-    match node:
-        case ast.Constant(value=int() | float() as number):
-            return number
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_value(left), _value(right))
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_value(operand))
-    raise ValueError(f"not a sum: {ast.unparse(node)}")
+    return {each.name: each for each in (calculator, clock, write_note, read_notes, delete_note)}

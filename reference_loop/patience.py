@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from reference_loop.errors import TimedOut
+
+class TimedOut(Exception):
+    """Something took longer than the loop allows; not a TimeoutError, which anybody may raise."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"timed out after {limit_s:g} s")
+
 
 T = TypeVar("T")
 

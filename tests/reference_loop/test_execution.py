@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from looprig.messages import ToolCall
-from reference_loop import FunctionTool, mock_tools, tool
+from reference_loop import tool
 from reference_loop.approval import DEFAULT_APPROVAL, Approval, Approve, Decision
 from reference_loop.execution import Execution, Refused, as_text, bounded, parse_arguments
-from reference_loop.mock_tools import evaluate
 from reference_loop.monitor import Monitor
+from reference_loop.tools import FunctionTool
 
 
 def run(
@@ -368,43 +368,6 @@ def test_huge_result():
 
     assert 200 == len(result)
     assert result.endswith("x\n[cut: the full result has 3000000 characters]")
-
-
-# mock tools ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("expression", "value"), [("1+2*3", 7), ("-(4-1)/2", -1.5), ("2.5", 2.5)])
-def test_evaluate(expression: str, value: float):
-    """
-    The calculator does sums.
-    """
-    assert value == evaluate(expression)
-
-
-@pytest.mark.parametrize("expression", ["9**9**9", "__import__('os')", "a", "'x'*9", "1 if 1 else 2", "", "f(1)"])
-def test_evaluate_nothing_else(expression: str):
-    """
-    The calculator does nothing else.
-    """
-    with pytest.raises((ValueError, SyntaxError)):
-        evaluate(expression)
-
-
-def test_mock_tools():
-    """
-    Notes are written, read and deleted, and belong to one set of tools.
-    """
-
-    async def use(name: str, **arguments: str) -> object:
-        return await tools[name].arun(arguments)
-
-    tools = mock_tools()
-    asyncio.run(use("write_note", title="milk", text="buy"))
-    assert {"milk": "buy"} == asyncio.run(use("read_notes"))
-    assert {} == asyncio.run(mock_tools()["read_notes"].arun({}))
-    asyncio.run(use("delete_note", title="milk"))
-    assert {} == asyncio.run(use("read_notes"))
-    assert 1 == len(asyncio.run(use("search", query="what is a group")))  # type: ignore[arg-type]
 
 
 def test_schema():

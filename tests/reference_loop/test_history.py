@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from looprig.messages import Message
-from reference_loop import Config, History
+from reference_loop import Config
+from reference_loop.history import History
 from reference_loop.policies.base import Trim
 
 U, A, S = Message(role="user", content="u"), Message(role="assistant", content="a"), Message(role="system", content="s")

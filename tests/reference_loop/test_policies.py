@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from looprig.messages import Message, ToolCall
-from reference_loop import POLICIES, Config, History
+from reference_loop import POLICIES, Config
+from reference_loop.history import History
 from reference_loop.policies.grouped import Grouped, lay_out
 
 pairs_s = st.integers(0, 6)

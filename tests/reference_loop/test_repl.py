@@ -59,7 +59,7 @@ def test_help():
     [
         (["--policy", "none"], "invalid choice: 'none'"),
         (["--pol", "seed"], "unrecognized arguments"),
-        (["--max-history-pairs", "-1"], "max_history_pairs is a whole number of at least 0"),
+        (["--max-history-pairs", "-1"], "max_history_pairs=-1 makes no sense: Expected `int` >= 0"),
     ],
 )
 def test_bad_option(arguments: list[str], says: str):

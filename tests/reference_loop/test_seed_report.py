@@ -12,8 +12,11 @@ import time
 import pytest
 
 from looprig.messages import Message, ToolCall
-from reference_loop import Config, History, MockModel, MockRetriever, ReferenceLoop, Replies, mock_tools, tool
+from reference_loop import Config, MockModel, ReferenceLoop, mock_tools, tool
+from reference_loop.history import History
+from reference_loop.inputs import MockRetriever
 from reference_loop.monitor import OPERATIONS, Monitor
+from tests.reference_loop.replies import Replies
 
 
 class Lengths:
@@ -213,5 +216,5 @@ def test_tool_execution_optimized():
     """
     loop = ReferenceLoop(MockModel(), mock_tools())
 
-    assert "The tool says: 42" == asyncio.run(loop.send("calculate 2*(20+1)")).content
+    assert "The tool says: 42" == asyncio.run(loop.send("calculate 6*7")).content
     assert ["user", "assistant", "tool", "assistant"] == [message.role for message in loop.history]

@@ -1,0 +1,76 @@
+"""The mock tools and the mock model, by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from looprig.messages import Message
+from reference_loop import MockModel, mock_tools
+
+
+@pytest.mark.parametrize(("expression", "value"), [("6*7", 42), (" 4 - 9 ", -5), ("1+2", 3), ("7/2", 3.5)])
+def test_calculator(expression: str, value: float):
+    """
+    The calculator works out one sum of two numbers.
+    """
+    assert value == asyncio.run(mock_tools()["calculator"].arun({"expression": expression}))
+
+
+@pytest.mark.parametrize("expression", ["9**9", "__import__('os')", "a", "1 if 1 else 2", "", "f(1)", "1+2+3"])
+def test_calculator_nothing_else(expression: str):
+    """
+    The calculator does nothing else.
+    """
+    with pytest.raises(ValueError, match="not a sum"):
+        asyncio.run(mock_tools()["calculator"].arun({"expression": expression}))
+
+
+def test_notes():
+    """
+    Notes are written, read and deleted, and belong to one set of tools.
+    """
+
+    async def use(name: str, **arguments: str) -> object:
+        return await tools[name].arun(arguments)
+
+    tools = mock_tools()
+    asyncio.run(use("write_note", title="milk", text="buy"))
+    assert {"milk": "buy"} == asyncio.run(use("read_notes"))
+    assert {} == asyncio.run(mock_tools()["read_notes"].arun({}))
+    asyncio.run(use("delete_note", title="milk"))
+    assert {} == asyncio.run(use("read_notes"))
+
+
+@pytest.mark.parametrize(
+    ("text", "tool", "arguments"),
+    [
+        ("calculate 6*7", "calculator", '{"expression": "6*7"}'),
+        ("What time is it?", "clock", "{}"),
+        ("note milk: buy two", "write_note", '{"title": "milk", "text": "buy two"}'),
+        ("my notes", "read_notes", "{}"),
+        ("delete milk", "delete_note", '{"title": "milk"}'),
+    ],
+)
+def test_mock_model(text: str, tool: str, arguments: str):
+    """
+    The model asks for the tool that the text is about, with what the text says for arguments.
+    """
+    reply = asyncio.run(MockModel().acomplete([Message(role="user", content=text)]))
+
+    assert [(tool, arguments)] == [(call.name, call.arguments) for call in reply.tool_calls]
+
+
+def test_mock_model_streams():
+    """
+    The pieces of a stream are the whole message.
+    """
+
+    async def pieces() -> list[tuple[str, Message | None]]:
+        asked = [Message(role="user", content="hello  there")]
+        return [(chunk.text, chunk.message) async for chunk in MockModel().astream(asked)]
+
+    *texts, (nothing, message) = asyncio.run(pieces())
+    assert ("", "You said: hello  there") == (nothing, message.content if message else None)
+    assert "You said: hello  there" == "".join(text for text, _ in texts)
