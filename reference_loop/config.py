@@ -1,12 +1,11 @@
 """The options of the reference loop, checked when they are set."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_loop.approval import Decision
+from reference_loop.approval import DEFAULT_APPROVAL, Decision
 from reference_loop.errors import ConfigError, did_you_mean
 from reference_loop.policies import POLICIES, HistoryPolicy
 
@@ -15,11 +14,12 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """How a reference loop behaves.
+    """How a reference loop behaves. Raises ConfigError with what to change.
 
-    ``trigger`` and ``target`` are numbers of messages; None means the policy's own. A timeout of None
-    means no limit. ``approval`` says for each category of tools whether a call is allowed, denied or asked
-    about; what it leaves out is as in `approval.DEFAULT_APPROVAL`. Raises ConfigError with what to change.
+    ``trigger`` and ``target`` are numbers of messages; None means the policy's own. A timeout of None means no
+    limit. ``approval`` says for each category of tools whether a call is allowed, denied or asked about, or one
+    word for all; what it leaves out is as in `DEFAULT_APPROVAL`. ``system`` is the first system message, and
+    ``journal`` the file of the session; empty means none.
     """
 
     policy: str = "grouped"
@@ -32,7 +32,10 @@ class Config(Struct, frozen=True, kw_only=True):
     tool_timeout_s: Seconds | None = 30.0
     max_input_chars: Whole = 100_000
     max_result_chars: Annotated[int, Meta(ge=100)] = 20_000  # room for the mark that says it was cut
-    approval: Mapping[str, Decision] = {}
+    approval: Literal["default", "allow", "deny"] | dict[str, Decision] = "default"
+    retriever: Literal["none", "mock"] = "none"
+    system: str = ""
+    journal: str = ""
     monitor: bool = True
     stream: bool = False
 
@@ -44,9 +47,26 @@ class Config(Struct, frozen=True, kw_only=True):
             try:
                 msgspec.convert(value, field.type)
             except msgspec.ValidationError as error:
-                raise ConfigError(f"{field.name}={value!r} makes no sense: {error}") from None
+                words = dict.fromkeys(_words(field.type))
+                hint = did_you_mean(value, words) if words else ""
+                raise ConfigError(f"{field.name}={value!r} makes no sense: {error}{hint}") from None
         self.new_policy()  # Refuses a trigger and a target that do not go together.
 
     def new_policy(self) -> HistoryPolicy:
         """Return a fresh policy, for one history."""
         return POLICIES[self.policy](self.max_history_pairs, self.trigger, self.target)
+
+    def decisions(self) -> dict[str, Decision]:
+        """Return what is decided about each category of tools."""
+        match self.approval:
+            case "allow" | "deny" as word:
+                return dict.fromkeys(DEFAULT_APPROVAL, word)
+            case dict() as given:
+                return {**DEFAULT_APPROVAL, **given}
+            case _:
+                return {**DEFAULT_APPROVAL}
+
+
+def _words(kind: object) -> list[str]:
+    """Return the words that an option may be, out of its type."""
+    return [kind] if isinstance(kind, str) else [word for part in get_args(kind) for word in _words(part)]

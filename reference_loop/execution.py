@@ -29,13 +29,21 @@ class Execution:
     """Runs the tool calls of one loop; *limit_s* is the longest that a tool may take, in seconds."""
 
     def __init__(
-        self, tools: Tools, approval: Approval, monitor: Monitor, *, limit_s: float | None, max_chars: int
+        self,
+        tools: Tools,
+        approval: Approval,
+        monitor: Monitor,
+        *,
+        limit_s: float | None,
+        max_chars: int,
+        begun: Callable[[ToolCall], None] | None = None,
     ) -> None:
         self._tools = tools
         self._approval = approval
         self._monitor = monitor
         self._limit_s = limit_s
         self._max_chars = max_chars
+        self._hear_begun = begun
         self._begun = False
         """Whether the call whose result is awaited has begun to run."""
 
@@ -61,7 +69,7 @@ class Execution:
             with self._monitor.span("tool_execution") as span:
                 span.fail()
             return bounded(str(refused), self._max_chars)
-        return bounded(await self._run(call.name, tool, arguments), self._max_chars)
+        return bounded(await self._run(call, tool, arguments), self._max_chars)
 
     def _find(self, call: ToolCall) -> Tool:
         try:
@@ -70,14 +78,16 @@ class Execution:
             available = ", ".join(self._tools) or "none"
             raise Refused(f"error: there is no tool {call.name!r}; available: {available}") from None
 
-    async def _run(self, name: str, tool: Tool, arguments: dict[str, Any]) -> str:
+    async def _run(self, call: ToolCall, tool: Tool, arguments: dict[str, Any]) -> str:
         with self._monitor.span("tool_execution") as span:
-            self._begun = True
             try:
+                if self._hear_begun is not None:
+                    self._hear_begun(call)
+                self._begun = True
                 return as_text(await within(self._limit_s, run_tool(tool, arguments)))
             except Exception as error:
                 span.fail()
-                self._monitor.error(f"tool {name}", error)
+                self._monitor.error(f"tool {call.name}", error)
                 reason = f"{error}, outcome unknown" if isinstance(error, TimedOut) else describe(error)
                 return f"error: {reason}"
 

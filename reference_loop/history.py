@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from looprig.messages import Message
@@ -32,6 +33,8 @@ class History:
         self._appends = 0
         self._listeners: list[HistoryListener] = []
         self._monitor = monitor or NullMonitor()
+        self.journal: Callable[[Message], None] | None = None
+        """Hears every message before any trim."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -49,6 +52,8 @@ class History:
         number = self._appends
         self._appends = number + 1
         messages.append(message)
+        if self.journal is not None:
+            self.journal(message)
         for listener in self._listeners:
             listener.appended(len(messages))
         if number % self._check_every == 0 and (trim := self._policy.on_append(messages)) is not None:

@@ -11,32 +11,27 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from looprig.messages import Message
-from reference_loop.approval import DEFAULT_APPROVAL, Approval, Approve
+from reference_loop.approval import Approval, Approve
 from reference_loop.config import Config
 from reference_loop.errors import LoopClosed, TurnInProgress, describe
 from reference_loop.execution import Execution
 from reference_loop.history import History
-from reference_loop.inputs import CONTEXT_NAME, Retriever, context_for, validate
+from reference_loop.inputs import CONTEXT_NAME, MockRetriever, Retriever, context_for, validate
 from reference_loop.monitor import Monitor, NullMonitor
 from reference_loop.patience import within
+from reference_loop.persistence import Journal
 from reference_loop.policies import safe_size
 from reference_loop.tools import Tools
 
 
-class Chunk(Protocol):
-    """One piece of a streamed reply; the last one has the whole message."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def message(self) -> Message | None: ...
-
-
 class Model(Protocol):
-    """The model. The list it is given is its own; ``astream`` is only needed with ``stream=True``."""
+    """The model. The list it is given is its own.
+
+    ``astream`` is only needed with ``stream=True``; its pieces have a ``text``, and the last one the whole ``message``.
+    """
 
     def acomplete(self, messages: list[Message], /) -> Awaitable[Message]: ...
-    def astream(self, messages: list[Message], /) -> AsyncIterator[Chunk]: ...
+    def astream(self, messages: list[Message], /) -> AsyncIterator[Any]: ...
 
 
 class ReferenceLoop:
@@ -54,22 +49,27 @@ class ReferenceLoop:
     ) -> None:
         self._config = config = config or Config()
         self._model = model
-        self._retriever = retriever
+        self._retriever = retriever or (MockRetriever() if config.retriever == "mock" else None)
         self._on_text = on_text
         self._monitor = Monitor() if config.monitor else NullMonitor()
         self._policy = config.new_policy()
         self._history = History(self._policy, check_every=config.check_every, monitor=self._monitor)
+        self.journal = Journal(config.journal) if config.journal else None
+        self._interrupted = self.journal is not None and self.journal.restore(self._history)
         self._execution = Execution(
             tools,
-            Approval({**DEFAULT_APPROVAL, **config.approval}, approve, self._monitor),
+            Approval(config.decisions(), approve, self._monitor),
             self._monitor,
             limit_s=config.tool_timeout_s,
             max_chars=config.max_result_chars,
+            begun=self.journal.begun if self.journal is not None else None,
         )
         self._in_turn = self._in_round = self._closed = False
         self._held: list[Message] = []
         self.observe = self._history.observe
         self.trim = self._trim if self._policy.trim is not None else None
+        if config.system and not self._history:
+            self.add_system(config.system)
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -80,17 +80,26 @@ class ReferenceLoop:
         """Say *text* as the user; return the assistant's final message.
 
         Raises InputError if the text is refused, and nothing has happened then; TurnInProgress if another turn
-        is running; LoopClosed after `close`.
+        is not over yet; LoopClosed after `close`.
         """
+        if self._interrupted:
+            raise TurnInProgress("the process ended in the middle of a turn; await resume() before the next send")
         with self._turn():
             with self._monitor.span("input_validation"):
                 validate(text, self._config.max_input_chars)
             context = await self._context(self._retriever, text) if self._retriever is not None else None
-            try:
+            with self._whole_turn():
                 self._history.append(Message(role="user", content=text))
                 return await self._answer(context)
-            finally:
-                self._history.end_turn()
+
+    async def resume(self) -> Message | None:
+        """Finish the turn that was under way when the session's last process ended; None where there was none."""
+        if not self._interrupted:
+            return None
+        with self._turn(), self._whole_turn():
+            self._interrupted = False
+            newest = self.history[-1]
+            return newest if newest.role == "assistant" else await self._answer(None)
 
     async def _answer(self, context: Message | None) -> Message:
         """Go from request to request until the model answers without asking for tools, or fails."""
@@ -170,6 +179,17 @@ class ReferenceLoop:
         finally:
             self._in_turn = False
 
+    @contextmanager
+    def _whole_turn(self) -> Iterator[None]:
+        """Whatever happens in the turn, at its end the history is trimmed and the session saved."""
+        try:
+            yield
+        finally:
+            self._history.end_turn()
+            if self.journal is not None:
+                with self._monitor.span("persistence"):
+                    self.journal.turn_over()
+
     def add_system(self, text: str) -> None:
         """Add a system message; while tool results are due, it waits until they are in."""
         message = Message(role="system", content=text)
@@ -188,7 +208,7 @@ class ReferenceLoop:
             "rounds_max": self._config.max_rounds,
             "safe_size": safe_size(self._config.max_history_pairs),
             "notes": (CONTEXT_NAME,),
-            "asks_approval": {**DEFAULT_APPROVAL, **self._config.approval}["destructive"] == "ask",
+            "asks_approval": self._config.decisions()["destructive"] == "ask",
         }
 
     def statistics(self) -> dict[str, float]:
@@ -205,6 +225,8 @@ class ReferenceLoop:
     def close(self) -> None:
         """End the conversation; the history can still be read."""
         self._closed = True
+        if self.journal is not None:
+            self.journal.close()
 
     def _trim(self, messages: Sequence[Message]) -> list[Message]:
         """The policy's trim as a pure function: what would stay of *messages*."""

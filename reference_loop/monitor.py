@@ -88,7 +88,7 @@ class Monitor:
 
     def record(self, operation: str, duration_s: float, *, failed: bool) -> None:
         """Take one finished operation into the figures, and log it."""
-        figures = self._figures[operation]
+        figures = self._figures.setdefault(operation, Figures())
         figures.count += 1
         figures.failures += failed
         figures.total_s += duration_s

@@ -507,7 +507,10 @@ def test_sync_facade():
             {"approval": {"read": "perhaps"}},
             "approval={'read': 'perhaps'} makes no sense: Invalid enum value 'perhaps'",
         ),
-        ({"approval": 3}, "approval=3 makes no sense: Expected `object`, got `int`"),
+        (
+            {"approval": 3},
+            "approval=3 makes no sense: Expected `str | object`, got `int` (known: default, allow, deny, ask)",
+        ),
         ({"max_history_pairs": -1}, "max_history_pairs=-1 makes no sense: Expected `int` >= 0"),
         ({"max_history_pairs": "9"}, "max_history_pairs='9' makes no sense: Expected `int`, got `str`"),
         ({"max_history_pairs": True}, "max_history_pairs=True makes no sense: Expected `int`, got `bool`"),
