@@ -5,7 +5,6 @@ import signal
 import sys
 from contextlib import closing
 
-from looprig.messages import Message
 from reference_loop import POLICIES, Config, ConfigError, InputError, MockModel, ReferenceLoop, mock_tools
 from reference_loop.factory import SyncReferenceLoop
 
@@ -20,36 +19,30 @@ def main() -> int:
     try:
         config = Config(**vars(parser.parse_args()))
     except ConfigError as error:
-        print(f"reference_loop: {error}", file=sys.stderr)
-        return 2
+        parser.error(str(error))
     with closing(SyncReferenceLoop(ReferenceLoop(MockModel(), mock_tools(), config, approve=ask))) as loop:
         print(HELP)
         try:
             while (line := input("> ").strip()) != "/quit":
-                print(*replies(loop, line), sep="\n")
+                print(reply(loop, line))
         except (EOFError, KeyboardInterrupt):
             print()
     return 0
 
 
-def replies(loop: SyncReferenceLoop, line: str) -> list[str]:
-    """Do what *line* says; return the lines to print."""
-    if line == "/history":
-        return [shown(message) for message in loop.history]
-    if line == "/stats":
-        return [f"{name}: {value:g}" for name, value in loop.statistics().items()]
-    if not line or line.startswith("/"):
-        return [HELP]
+def reply(loop: SyncReferenceLoop, line: str) -> str:
+    """Do what *line* says; return what to print."""
+    match line:
+        case "/history":
+            return "\n".join(str(message.to_dict()) for message in loop.history)
+        case "/stats":
+            return "\n".join(f"{name}: {value:g}" for name, value in loop.statistics().items())
+        case _ if not line or line.startswith("/"):
+            return HELP
     try:
-        return [loop.send(line).content]
+        return loop.send(line).content
     except InputError as error:
-        return [f"refused: {error}"]
-
-
-def shown(message: Message) -> str:
-    """Return *message* as one line."""
-    calls = "".join(f" -> {call.name}({call.arguments})" for call in message.tool_calls)
-    return f"{message.role}: {message.content}{calls}"
+        return f"refused: {error}"
 
 
 def ask(call_id: str, name: str, arguments: str) -> bool:

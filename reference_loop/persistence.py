@@ -6,7 +6,7 @@ turn writes depends on that turn alone, and a kill tears at most the last line, 
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -88,33 +88,32 @@ class Journal:
         return lines
 
     def said(self, message: Message) -> None:
-        self._write(Line(said=message))
+        """Save a message; where that fails it joins the history all the same, and the end of the turn says so."""
+        with suppress(JournalError):
+            self._write(Line(said=message))
 
     def begun(self, call: ToolCall) -> None:
         """Note that a tool is about to start; it must not where that cannot be saved, so this raises JournalError."""
         self._write(Line(begun=call.id))
-        self._check()
 
     def turn_over(self) -> None:
         """Note the end of a turn, and sync all of it to the disk; raises JournalError where that fails."""
         self.turns += 1
         self._write(Line(turns=self.turns))
-        self._check()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
 
     def _write(self, line: Line) -> None:
-        """Append one line; where that fails, remember why and write no more, and let the next check say so."""
+        """Append one line, unless one before it could not be written."""
         data = msgspec.json.encode(line) + b"\n"
         try:
             if self._failure is None and self._file.write(data) != len(data):
                 raise OSError("the disk is full")
+            if line.turns is not None:
+                os.fsync(self._file.fileno())
         except OSError as error:
             self._failure = error
-
-    def _check(self) -> None:
         if self._failure is not None:
             text = f"the session {self._path} could not be saved: {self._failure}"
             raise JournalError(f"{text}; the loop remembers it, the file ends before it") from self._failure
+
+    def close(self) -> None:
+        self._file.close()

@@ -26,7 +26,7 @@ def test_conversation(end: str):
 
     assert (0, "") == (done.returncode, done.stderr)
     assert "> The tool says: 42\n" in done.stdout
-    assert 'assistant:  -> calculator({"expression": "6*7"})\ntool: 42\n' in done.stdout
+    assert "{'role': 'tool', 'content': '42', 'tool_call_id': 'call_1'}\n" in done.stdout
     assert "conversation_length: 4\nmax_history_pairs: 10\nmemory_utilization: 0.16\n" in done.stdout
     assert "refused: the text holds a control character, U+0001 at position 0" in done.stdout
     assert "never reached" not in done.stdout
