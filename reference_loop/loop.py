@@ -25,10 +25,7 @@ from reference_loop.tools import Tools
 
 
 class Model(Protocol):
-    """The model. The list it is given is its own.
-
-    ``astream`` is only needed with ``stream=True``; its pieces have a ``text``, and the last one the whole ``message``.
-    """
+    """The model; the list it is given is its own. A stream's pieces have a ``text``, the last one the ``message``."""
 
     def acomplete(self, messages: list[Message], /) -> Awaitable[Message]: ...
     def astream(self, messages: list[Message], /) -> AsyncIterator[Any]: ...
@@ -71,11 +68,6 @@ class ReferenceLoop:
         if config.system and not self._history:
             self.add_system(config.system)
 
-    @property
-    def history(self) -> tuple[Message, ...]:
-        """The messages that the loop remembers now."""
-        return self._history.snapshot()
-
     async def send(self, text: str) -> Message:
         """Say *text* as the user; return the assistant's final message.
 
@@ -88,81 +80,19 @@ class ReferenceLoop:
             with self._monitor.span("input_validation"):
                 validate(text, self._config.max_input_chars)
             context = await self._context(self._retriever, text) if self._retriever is not None else None
-            with self._whole_turn():
-                self._history.append(Message(role="user", content=text))
-                return await self._answer(context)
+            self._history.append(Message(role="user", content=text))
+            return await self._answer(context)
 
     async def resume(self) -> Message | None:
         """Finish the turn that was under way when the session's last process ended; None where there was none."""
         if not self._interrupted:
             return None
-        with self._turn(), self._whole_turn():
+        with self._turn():
             self._interrupted = False
-            newest = self.history[-1]
-            return newest if newest.role == "assistant" else await self._answer(None)
-
-    async def _answer(self, context: Message | None) -> Message:
-        """Go from request to request until the model answers without asking for tools, or fails."""
-        for _ in range(self._config.max_rounds):
-            try:
-                reply = await self._ask(self._history.request(context))
-            except Exception as error:
-                self._monitor.error("the model call", error)
-                return self._say(f"The model call failed: {describe(error)}")
-            if not reply.tool_calls:
-                self._history.append(reply)
-                return reply
-            await self._round(reply)
-        # Without this message the history would end on a tool result, which no provider accepts before a user message.
-        return self._say(f"Stopped after {self._config.max_rounds} rounds without an answer.")
-
-    async def _ask(self, request: list[Message]) -> Message:
-        """Return the model's reply, which is an assistant message."""
-        with self._monitor.span("model_call"):
-            work = self._streamed(request) if self._config.stream else self._model.acomplete(request)
-            reply: object = await within(self._config.model_timeout_s, work)
-        if not isinstance(reply, Message) or reply.role != "assistant":
-            raise TypeError(f"a model answers with an assistant message, not {reply!r:.80}")
-        return reply
-
-    async def _round(self, reply: Message) -> None:
-        """Run the tools that *reply* asks for; their results join the history right behind it."""
-        self._in_round = True
-        try:
-            self._history.append(reply)
-            await self._execution.run_round(reply.tool_calls, self._history.append)
-        finally:
-            self._in_round = False
-            for message in self._held:
-                self._history.append(message)
-            self._held.clear()
-
-    def _say(self, text: str) -> Message:
-        message = Message(role="assistant", content=text)
-        self._history.append(message)
-        return message
-
-    async def _streamed(self, request: list[Message]) -> Message:
-        reply: Message | None = None
-        async for chunk in self._model.astream(request):
-            if chunk.text and self._on_text is not None:
-                try:
-                    self._on_text(chunk.text)
-                except Exception as error:  # A display that fails is no reason to lose the answer.
-                    self._monitor.error("showing streamed text", error)
-            reply = chunk.message or reply
-        if reply is None:
-            raise EOFError("the stream ended before the message was complete")
-        return reply
-
-    async def _context(self, retriever: Retriever, text: str) -> Message | None:
-        with self._monitor.span("context_injection") as span:
-            try:
-                return await within(self._config.tool_timeout_s, context_for(text, retriever))
-            except Exception as error:  # An answer without context is better than none.
-                span.fail()
-                self._monitor.error("the retrieval of context", error)
-                return None
+            if self.history[-1].role != "assistant":
+                return await self._answer(None)
+            self._end_turn()  # The answer was there, only its end was not saved.
+            return self.history[-1]
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -179,16 +109,75 @@ class ReferenceLoop:
         finally:
             self._in_turn = False
 
-    @contextmanager
-    def _whole_turn(self) -> Iterator[None]:
-        """Whatever happens in the turn, at its end the history is trimmed and the session saved."""
+    async def _answer(self, context: Message | None) -> Message:
+        """Go from request to request until there is an answer; whatever happens, trim and save at the end."""
         try:
-            yield
+            for _ in range(self._config.max_rounds):
+                reply = await self._ask(self._history.request(context))
+                self._history.append(reply)
+                if not reply.tool_calls:
+                    return reply
+                await self._run_tools(reply)
+            # Without it the history would end on a tool result, which no provider accepts before a user message.
+            stopped = Message(role="assistant", content=f"Stopped after {self._config.max_rounds} rounds.")
+            self._history.append(stopped)
+            return stopped
         finally:
-            self._history.end_turn()
-            if self.journal is not None:
-                with self._monitor.span("persistence"):
-                    self.journal.turn_over()
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._history.end_turn()
+        if self.journal is not None:
+            with self._monitor.span("persistence"):
+                self.journal.turn_over()
+
+    async def _ask(self, request: list[Message]) -> Message:
+        """Return the model's reply, or an answer that says how the call failed."""
+        try:
+            with self._monitor.span("model_call"):
+                work = self._streamed(request) if self._config.stream else self._model.acomplete(request)
+                reply: object = await within(self._config.model_timeout_s, work)
+            if not isinstance(reply, Message) or reply.role != "assistant":
+                raise TypeError(f"a model answers with an assistant message, not {reply!r:.80}")
+            return reply
+        except Exception as error:
+            self._monitor.error("the model call", error)
+            return Message(role="assistant", content=f"The model call failed: {describe(error)}")
+
+    async def _streamed(self, request: list[Message]) -> Message:
+        """Return the whole reply of a stream, and show its text as it comes."""
+        reply: Message | None = None
+        async for chunk in self._model.astream(request):
+            if chunk.text and self._on_text is not None:
+                try:
+                    self._on_text(chunk.text)
+                except Exception as error:  # A display that fails is no reason to lose the answer.
+                    self._monitor.error("showing streamed text", error)
+            reply = chunk.message or reply
+        if reply is None:
+            raise EOFError("the stream ended before the message was complete")
+        return reply
+
+    async def _run_tools(self, reply: Message) -> None:
+        """Run the tools that *reply* asks for; their results join the history right behind it."""
+        self._in_round = True
+        try:
+            await self._execution.run_round(reply.tool_calls, self._history.append)
+        finally:
+            self._in_round = False
+            for message in self._held:
+                self._history.append(message)
+            self._held.clear()
+
+    async def _context(self, retriever: Retriever, text: str) -> Message | None:
+        """Return what is found for *text*; an answer without context is better than none."""
+        with self._monitor.span("context_injection") as span:
+            try:
+                return await within(self._config.tool_timeout_s, context_for(text, retriever))
+            except Exception as error:
+                span.fail()
+                self._monitor.error("the retrieval of context", error)
+                return None
 
     def add_system(self, text: str) -> None:
         """Add a system message; while tool results are due, it waits until they are in."""
@@ -197,6 +186,11 @@ class ReferenceLoop:
             self._held.append(message)
         else:
             self._history.append(message)
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """The messages that the loop remembers now."""
+        return self._history.snapshot()
 
     @property
     def contract(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from looprig.messages import Message, ToolCall
 
 RULES = {
-    r"calculate (?P<expression>.+)": "calculator",
+    r"(?P<left>\d+) ?\* ?(?P<right>\d+)": "multiply",
     r"what time": "clock",
     r"note (?P<title>\w+): (?P<text>.+)": "write_note",
     r"delete (?P<title>\w+)": "delete_note",

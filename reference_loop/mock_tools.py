@@ -1,12 +1,8 @@
 """A handful of tools without side effects outside the process, for trying the loop by hand and in tests."""
 
-import operator
-import re
 from datetime import UTC, datetime
 
 from reference_loop.tools import FunctionTool, tool
-
-_SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 
 def mock_tools() -> dict[str, FunctionTool]:
@@ -14,12 +10,9 @@ def mock_tools() -> dict[str, FunctionTool]:
     notes: dict[str, str] = {}
 
     @tool(category="read")
-    async def calculator(expression: str) -> float:
-        """Work out a sum of two whole numbers, such as 6*7."""
-        if (found := re.fullmatch(r"\s*(\d+)\s*([-+*/])\s*(\d+)\s*", expression)) is None:
-            raise ValueError(f"not a sum of two whole numbers: {expression}")
-        result: float = _SIGNS[found[2]](int(found[1]), int(found[3]))
-        return result
+    async def multiply(left: str, right: str) -> int:
+        """Multiply two whole numbers."""
+        return int(left) * int(right)
 
     @tool(category="read")
     async def clock() -> str:
@@ -43,4 +36,4 @@ def mock_tools() -> dict[str, FunctionTool]:
         del notes[title]
         return f"deleted {title!r}"
 
-    return {each.name: each for each in (calculator, clock, write_note, read_notes, delete_note)}
+    return {each.name: each for each in (multiply, clock, write_note, read_notes, delete_note)}

@@ -123,7 +123,7 @@ def test_round_limit():
     loop = ReferenceLoop(model, mock_tools(), Config(max_rounds=3))
     said = asyncio.run(loop.send("go"))
 
-    assert "Stopped after 3 rounds without an answer." == said.content
+    assert "Stopped after 3 rounds." == said.content
     assert said == loop.history[-1]
     assert 3 == len(model.requests)
     assert [] == open_calls(loop.history)

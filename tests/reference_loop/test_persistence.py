@@ -100,7 +100,7 @@ def test_goes_on(tmp_path: Path):
 
     assert before == after[: len(before)]
     assert "You said: hello" == after[-1].content
-    assert "calculator" == before[1].tool_calls[0].name
+    assert "multiply" == before[1].tool_calls[0].name
     assert before[1].tool_calls[0].id == before[2].tool_call_id
 
 

@@ -121,8 +121,8 @@ def test_optimized_tool_execution(caplog: pytest.LogCaptureFixture):
     """
     Each tool call of a round is timed and counted by success and failure, and a trim can happen between two of them.
     """
-    calls = [ToolCall(id=f"c{n}", name="calculator", arguments='{"expression": "6*7"}') for n in range(5)]
-    calls.append(ToolCall(id="bad", name="calculator", arguments='{"expression": "1/0"}'))
+    calls = [ToolCall(id=f"c{n}", name="multiply", arguments='{"left": "6", "right": "7"}') for n in range(5)]
+    calls.append(ToolCall(id="bad", name="multiply", arguments='{"left": "6", "right": "x"}'))
     loop = ReferenceLoop(
         Replies(asking(*calls), Message(role="assistant", content="done")),
         mock_tools(),
@@ -136,7 +136,7 @@ def test_optimized_tool_execution(caplog: pytest.LogCaptureFixture):
     assert (6, 1) == (figures["tool_execution.count"], figures["tool_execution.failures"])
     assert figures["tool_execution.total_s"] >= figures["tool_execution.max_s"] > 0
     assert [(8, 1)] == lengths.trims
-    assert "ZeroDivisionError" in caplog.text
+    assert "ValueError" in caplog.text
 
 
 def test_parallel_tools_placeholder():
