@@ -1,4 +1,4 @@
-"""What it costs to save a session, under pytest-benchmark: a smoke size in every run, the full size with ``-m perf``."""
+"""What saving a session costs, under pytest-benchmark: a smoke size in every run, the full size with ``-m perf``."""
 
 from __future__ import annotations
 
