@@ -142,11 +142,23 @@ def compare(
     Raises:
         LoopError: where a loop cannot be driven.
     """
+    before, after = play_sides(targets, files, settings, rounds, tell)
+    return Compared(before, after, settings, rounds)
+
+
+def play_sides(
+    targets: Sequence[Target], files: Sequence[ScenarioFile], settings: Settings, rounds: int, tell: Tell
+) -> Sequence[Side]:
+    """Run each loop over the scenarios, in turn and *rounds* times; the order is turned round between rounds.
+
+    Raises:
+        LoopError: where a loop cannot be driven.
+    """
     sides = tuple(Side(target.spec, {file.name: [] for file in files}) for target in targets)
     done = 0
     for number in range(rounds):
         for file in files:
-            order = (0, 1) if number % 2 == 0 else (1, 0)
+            order = range(len(targets)) if number % 2 == 0 else reversed(range(len(targets)))
             for index in order:
                 step = Step(file, settings.seed, targets[index], settings)
                 outcome = step.run(tell.turn, record=False)
@@ -155,4 +167,4 @@ def compare(
                 sides[index].runs[file.name].append(outcome)
                 done += 1
                 tell.step(done, f"{file.name} {targets[index].spec}")
-    return Compared(sides[0], sides[1], settings, rounds)
+    return sides

@@ -20,6 +20,9 @@ from looprig import content
 
 SHORT = {"reference": "reference_loop.factory:make_loop"}
 
+REFERENCE = "reference_loop"
+"""The package of the reference loop, of which `part` fetches a piece to be measured by itself."""
+
 
 class TargetError(Exception):
     """The text names no loop that can be made; the text of the error says why and what to do."""
@@ -55,6 +58,19 @@ def find(spec: str) -> Target:
         )
     factory = _attribute(_module(where), where, attribute)
     return Target(spec, factory, dict(_option(spec, setting) for setting in settings))
+
+
+def part(module: str, name: str) -> Any:
+    """Return what the reference loop's *module* calls *name*, such as its monitor, to measure it by itself.
+
+    Raises:
+        TargetError: where there is no such thing.
+    """
+    where = f"{REFERENCE}.{module}"
+    found = _module(where)
+    if not hasattr(found, name):
+        raise TargetError(f"{where} has no {name!r}")
+    return getattr(found, name)
 
 
 def _module(where: str) -> ModuleType:
@@ -104,8 +120,8 @@ def _option(spec: str, setting: str) -> tuple[str, Any]:
 
 
 def value_of(text: str) -> int | float | bool | str | None:
-    """Read an option's value: a number, true, false or none where it looks like one, else the text."""
-    words: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+    """Read an option's value: a number, true, false, on, off or none where it looks like one, else the text."""
+    words: dict[str, bool | None] = {"true": True, "on": True, "false": False, "off": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
     for kind in (int, float):
