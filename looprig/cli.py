@@ -373,6 +373,80 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     context.exit(Exit.VIOLATED if compared.after_breaks() else Exit.PASSED)
 
 
+@cli.command("report", epilog=EXIT_CODES)
+@click.option("--phase3", is_flag=True, help="The seed report: its tables, and each of its claims, measured.")
+@click.option("--claim", metavar="ID", help="One claim in detail, on standard output: A1, B3, P1 ...")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Where to write; - is standard output.  [default: reports/phase3.md]",
+)
+def report_command(phase3: bool, claim: str | None, output: Path | None) -> None:
+    """Measure the report that the project started with: what it claims, what is so, and the verdicts.
+
+    A verdict is a finding and no failure: the exit code is 0 once everything is measured.
+
+    \b
+    looprig report --phase3
+    looprig report --phase3 --claim A5
+    """
+    if not phase3:
+        raise UsageProblem("say which report: looprig report --phase3")
+    from looprig.phase3.bench import CannotMeasure
+    from looprig.phase3.study import UnknownClaim
+
+    _log_from(None)
+    try:
+        if claim is not None:
+            _write(output or Path("-"), lambda: _claim_text(claim))
+        else:
+            _write(output or Path("reports/phase3.md"), _phase3_page)
+    except (UnknownClaim, CannotMeasure) as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _claim_text(name: str) -> str:
+    from looprig.phase3 import bench, claim, study
+    from looprig.report import phase3
+
+    found = study.find(name)
+    with _apart():
+        return phase3.claim_text(claim.judge(found, bench.Bench()), _width())
+
+
+def _phase3_page() -> str:
+    from looprig import suite
+    from looprig.phase3 import bench, study
+    from looprig.progress import progress
+    from looprig.report import phase3
+
+    with progress(len(study.CLAIMS)) as tell, _apart():
+        found = study.study(bench.Bench(tell=tell), tell.step)
+    return phase3.page(found, suite.machine())
+
+
+def _write(path: Path, make: Callable[[], str]) -> None:
+    """Write what *make* returns to *path*; that it can be written there is tried first, since making it takes long."""
+    if str(path) == "-":
+        click.echo(make().rstrip("\n"))
+        return
+    new = path.with_name(f"{path.name}.new")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("w", encoding="utf-8") as file:
+            file.write(make())
+        new.replace(path)
+    except OSError as error:
+        raise UsageProblem(f"cannot write {path}: {error.strerror}; choose another file with --output PATH") from error
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink()
+    click.echo(f"wrote {path}", err=True)
+
+
 @cli.command("list")
 @click.option(
     "--scenarios",

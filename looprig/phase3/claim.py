@@ -37,7 +37,7 @@ class Detail:
 
     title: str
     headers: Sequence[str]
-    rows: Sequence[Sequence[Figure | float | str]]
+    rows: Sequence[Sequence[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,17 @@ class Claim:
 
     ``measure`` measures one side of ``on``; ``holds`` judges the values of its figures, and ``rule`` says the same in
     words. Where a claim is about what the report does not show, ``reason`` says why it is not measurable; ours may be
-    measured all the same. Without a seed's side and without a reason (a promise), the verdict is about ours.
-    ``shows`` are further commands that print the figures. ``judges_ours`` is False where the rule means the seed alone.
+    measured all the same, or nothing at all. Without a seed's side and without a reason (a promise), the verdict is
+    about ours. ``shows`` are further commands that print the figures. ``judges_ours`` is False where the rule means
+    the seed alone.
     """
 
     id: str
     words: str
     where: str
-    rule: str
-    measure: Callable[[Bench, Who], Measured]
-    holds: Callable[[Mapping[str, Value]], bool]
+    rule: str = ""
+    measure: Callable[[Bench, Who], Measured] | None = None
+    holds: Callable[[Mapping[str, Value]], bool] | None = None
     on: Sequence[Who] = ("seed", "ours")
     reason: str = ""
     shows: Sequence[str] = ()
@@ -75,7 +76,7 @@ class Claim:
         return (f"looprig report --phase3 --claim {self.id}", *self.shows)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Judged:
     """A claim with what was measured for it."""
 
@@ -97,7 +98,7 @@ class Judged:
 
     def is_noisy(self, who: Who | None = None) -> bool:
         """Whether the verdict on *who*, or the one on the claim, rests on noisy figures."""
-        if who is None and self.claim.reason:
+        if (who is None and self.claim.reason) or self.claim.holds is None:
             return False
         figures = self.measured[who or self._judged_side].figures
         values = _Read(figures)
@@ -109,7 +110,8 @@ class Judged:
         return "seed" if "seed" in self.measured else "ours"
 
     def _holds(self, who: Who) -> bool:
-        return bool(self.claim.holds(_Read(self.measured[who].figures)))
+        assert self.claim.holds is not None
+        return self.claim.holds(_Read(self.measured[who].figures))
 
 
 @dataclass(slots=True)
@@ -137,8 +139,10 @@ def judge(claim: Claim, bench: Bench) -> Judged:
         CannotMeasure: with the claim's id and the reason.
     """
     if claim.id not in bench.judged:
+        measure = claim.measure
         try:
-            bench.judged[claim.id] = Judged(claim, {who: claim.measure(bench, who) for who in claim.on})
+            measured = {who: measure(bench, who) for who in claim.on} if measure is not None else {}
+            bench.judged[claim.id] = Judged(claim, measured)
         except CannotMeasure:
             raise
         except Exception as error:

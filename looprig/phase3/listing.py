@@ -18,18 +18,14 @@ Call = tuple[str, object]
 
 
 class Listing:
-    """The six methods of the report; *handle* runs a tool, *clock* is the wall clock that the report reads."""
+    """The six methods of the report; *handle* runs a tool."""
 
     def __init__(
-        self,
-        pairs: int,
-        handle: Callable[[str, object], Any] = lambda name, arguments: {"success": True},
-        clock: Callable[[], float] = time.time,
+        self, pairs: int, handle: Callable[[str, object], Any] = lambda name, arguments: {"success": True}
     ) -> None:
         self.pairs = pairs
         self.history: list[object] = []
         self.handle = handle
-        self.clock = clock
 
     def should_trim(self) -> bool:
         """Report 3.1: whether the history is above 150 % of its safe size."""
@@ -46,7 +42,7 @@ class Listing:
 
     def monitor(self, operation: str, started_s: float) -> None:
         """Report 3.2: log how long an operation took, at the level that its length deserves."""
-        elapsed = self.clock() - started_s
+        elapsed = time.time() - started_s
         if elapsed > 5.0:
             log.warning(f"Slow operation: {operation} took {elapsed:.2f}s")
         elif elapsed > 1.0:
@@ -60,7 +56,7 @@ class Listing:
             "conversation_length": len(self.history),
             "max_history_pairs": self.pairs,
             "memory_utilization": len(self.history) / (self.pairs * 2 + 5),
-            "timestamp": self.clock(),
+            "timestamp": time.time(),
         }
 
     def execute(self, call: Call) -> Any:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from statistics import correlation
 from typing import Any
 
@@ -18,8 +19,8 @@ from looprig.phase3.bench import (
     Bench,
     conversation,
     logged,
-    loop_of,
     lookup,
+    loop_of,
     plain,
     with_pairs,
     working,
@@ -70,25 +71,42 @@ def levels(bench: Bench, who: Who) -> Measured:
 
 
 def _level(who: Who, length_s: float) -> str:
-    with logged() as records:
+    record = _logged_as(who, length_s)
+    return "none" if record is None else record.levelname
+
+
+def _logged_as(who: Who, length_s: float) -> logging.LogRecord | None:
+    """Return what is logged of an operation that took *length_s*."""
+    with logged() as records, _wall_clock(lambda: length_s):
         if who == "seed":
-            Listing(PAIRS, clock=lambda: length_s).monitor("x", 0.0)
+            Listing(PAIRS).monitor("x", 0.0)
         else:
             _monitor().record("model_call", length_s, failed=False)
-    return records[-1].levelname if records else "none"
+    return records[-1] if records else None
+
+
+@contextmanager
+def _wall_clock(read: Callable[[], float]) -> Iterator[None]:
+    """Let `time.time` return what *read* does."""
+    real = time.time
+    time.time = read
+    try:
+        yield
+    finally:
+        time.time = real
 
 
 def tracked(bench: Bench, who: Who) -> Measured:
     """B2: how many of the operations that were done were also timed."""
     done, timed = _listed_operations() if who == "seed" else _our_operations(bench)
-    seen = sum(min(timed.get(name, 0), count) for name, count in done.items())
+    seen = sum(min(timed.get(name, 0), times) for name, times in done.items())
     figures = {
         "done": Figure("operations done", sum(done.values())),
         "timed": Figure("of these, timed", seen),
     }
     if who == "ours":
         figures["covered"] = Figure("of a turn's time, in the parts that are timed", _covered(bench), "share")
-    rows = [[name, count, timed.get(name, 0)] for name, count in done.items()]
+    rows = [[name, times, timed.get(name, 0)] for name, times in done.items()]
     return Measured(figures, [Detail("operations", ["operation", "done", "timed"], rows)])
 
 
@@ -141,21 +159,22 @@ def points(bench: Bench, who: Who) -> Measured:
         runs = outcome.metrics["tool_runs"]
     return Measured(
         {
-            "points": Figure("of five integration points, timed", sum(count > 0 for count in counts.values())),
+            "points": Figure("of five integration points, timed", sum(timings > 0 for timings in counts.values())),
             "per_tool": Figure("timings for each run of a tool", counts["tool_execution"] / runs, "ratio"),
         },
-        [Detail("timings", ["integration point", "count"], [[name, count] for name, count in counts.items()])],
+        [Detail("timings", ["integration point", "count"], [[name, timings] for name, timings in counts.items()])],
     )
 
 
 def precise(bench: Bench, who: Who) -> Measured:
     """B4: what a wall clock that is set back does to the timing, and the shortest time that is printed."""
     negative = 0
-    with logged() as records, _wall_clock_set_back():
+    start_s, reads = time.time(), count()
+    with logged() as records, _wall_clock(lambda: start_s - 3600.0 * next(reads)):
         for _ in range(OPERATIONS):
             if who == "seed":
                 listing = Listing(PAIRS)
-                listing.monitor("x", listing.clock())
+                listing.monitor("x", time.time())
                 negative += "took -" in records[-1].getMessage()
             else:
                 monitor = _monitor()
@@ -170,25 +189,10 @@ def precise(bench: Bench, who: Who) -> Measured:
     )
 
 
-@contextmanager
-def _wall_clock_set_back() -> Iterator[None]:
-    """Let `time.time` lose an hour each time that it is read."""
-    real, reads = time.time, iter(range(1_000_000))
-    time.time = lambda: real() - 3600.0 * next(reads)
-    try:
-        yield
-    finally:
-        time.time = real
-
-
 def _shortest_printed_us(who: Who) -> float:
     def printed(length_s: float) -> str:
-        with logged() as records:
-            if who == "seed":
-                Listing(PAIRS, clock=lambda: length_s).monitor("x", 0.0)
-            else:
-                _monitor().record("tool_execution", length_s, failed=False)
-        return records[-1].getMessage()
+        record = _logged_as(who, length_s)
+        return "" if record is None else record.getMessage()
 
     zero = printed(0.0)
     return next(10.0**power for power in range(8) if printed(10.0**power / 1e6) != zero)
@@ -203,7 +207,7 @@ def accurate(bench: Bench, who: Who) -> Measured:
     side = bench.standard(loop_of(who))
     pairs = [(side.value(name, "utilisation_peak"), side.value(name, "request_tokens_peak")) for name in side.runs]
     known = [(float(a), float(b)) for a, b in pairs if a is not None and b is not None]
-    rows = [[name, a or 0.0, b or 0.0] for name, (a, b) in zip(side.runs, pairs, strict=True)]
+    rows = [[name, f"{a:.2f}", b] for name, (a, b) in zip(side.runs, known, strict=True)]
     return Measured(
         {
             "utilisation": Figure("utilisation after 50 turns of short texts", utilisations[0], "ratio"),
@@ -215,7 +219,7 @@ def accurate(bench: Bench, who: Who) -> Measured:
             Detail(
                 "standard scenarios",
                 ["scenario", METRICS["utilisation_peak"].text, METRICS["request_tokens_peak"].text],
-                [[name, f"{a:.2f}", b] for name, a, b in rows],
+                rows,
             )
         ],
     )
@@ -268,8 +272,8 @@ def kept(bench: Bench, who: Who) -> Measured:
         counted = failed = len(set(listing.statistics()) - before)
     else:
         monitor = _monitor()
-        for count in range(OPERATIONS):
-            monitor.record("tool_execution", 0.001, failed=count < failing)
+        for operation in range(OPERATIONS):
+            monitor.record("tool_execution", 0.001, failed=operation < failing)
         statistics = monitor.statistics()
         counted, failed = (int(statistics[f"tool_execution.{name}"]) for name in ("count", "failures"))
     return Measured(
@@ -353,9 +357,7 @@ CLAIMS = (
         where=SYSTEM,
         rule="right above 5 s WARNING, at 5 s and right above 1 s INFO, right below 1 s DEBUG",
         measure=levels,
-        holds=lambda v: (
-            [v["above_5"], v["at_5"], v["above_1"], v["below_1"]] == ["WARNING", "INFO", "INFO", "DEBUG"]
-        ),
+        holds=lambda v: [v["above_5"], v["at_5"], v["above_1"], v["below_1"]] == ["WARNING", "INFO", "INFO", "DEBUG"],
     ),
     Claim(
         id="B2",
@@ -400,7 +402,7 @@ CLAIMS = (
     ),
     Claim(
         id="B7",
-        words="Success/failure metrics; comprehensive performance metrics already collected; data ready for ML training",
+        words="Success/failure metrics; comprehensive performance metrics already collected, ready for ML training",
         where="Single Tool Optimization, Phase 4 Ready Features",
         rule="every operation and every failure is still known when it is over",
         measure=kept,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from looprig.phase3.bench import (
@@ -12,8 +13,8 @@ from looprig.phase3.bench import (
     Bench,
     conversation,
     logged,
-    loop_of,
     lookup,
+    loop_of,
     plain,
     working,
 )
@@ -61,10 +62,15 @@ def aware(bench: Bench, who: Who) -> Measured:
         listing = Listing(PAIRS)
         listing.history = ["x"] * trigger
         lengths: list[int] = []
-        listing.handle = lambda name, arguments: lengths.append(len(listing.history)) or {"success": True}
+
+        def handle(name: str, arguments: object) -> dict[str, bool]:
+            lengths.append(len(listing.history))
+            return {"success": True}
+
+        listing.handle = handle
         with logged():
             results = listing.execute_all([("search", {})] * BATCH)
-        trims = sum(after < before for before, after in zip(lengths, lengths[1:], strict=False))
+        trims = sum(after < before for before, after in pairwise(lengths))
         longest = len(listing.history) + len(results)  # the report's code hands the results back when all are there
     else:
         turns = [plain()] * (trigger // 2)
@@ -83,7 +89,7 @@ def makespan(bench: Bench, who: Who) -> Measured:
     """C3: how long equal sleeps take that conflict with nothing, in virtual time."""
     scenario = conversation(working(1, *[lookup(SLEEP_S)] * SLEEPS))
     taken_s = bench.watch(loop_of(who), scenario).outcome.metrics["turn_time_s_p99"]
-    rows: list[list[Figure | float | str]] = []
+    rows: list[list[object]] = []
     for name, spec in LOOPS.items():
         metrics = bench.watch(spec, bench.scenario("parallel_tools")).outcome.metrics
         ratios = (metrics["parallel_speedup"], metrics["parallel_speedup_possible"])
@@ -159,7 +165,7 @@ def _our_shapes(bench: Bench) -> list[list[str]]:
         watched = bench.watch(OURS, conversation(working(1, *calls)), tools={"search": _Shaped()})
         results = [message.content for message in watched.loop.history if message.role == "tool"]
         failures = watched.loop.statistics()["tool_execution.failures"]
-        answered = watched.loop.history[-1].content == "done"
+        answered = watched.loop.history[-1].content.endswith("done")
         state = "crashed" if len(results) < len(calls) or not answered else "failed" if failures else "ok"
         rows.append([name, state, results[-1] if results else ""])
     return rows

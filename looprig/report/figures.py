@@ -19,6 +19,10 @@ def of_unit(value: float, unit: str) -> str:
             return seconds(value)
         case "us":
             return f"{value:,.1f} us"
+        case "ns":
+            return f"{value:,.0f} ns"
+        case "difference":
+            return f"{value:+,.0f}"
         case "share":
             return f"{value * 100:.1f} %"
         case "ratio":
