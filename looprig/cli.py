@@ -431,10 +431,10 @@ def _write(path: Path, make: Callable[[], str]) -> None:
     if str(path) == "-":
         click.echo(make().rstrip("\n"))
         return
+    if path.is_dir():
+        raise UsageProblem(f"cannot write {path}: it is a folder; choose another file with --output PATH")
     new = path.with_name(f"{path.name}.new")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         with new.open("w", encoding="utf-8") as file:
             file.write(make())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from looprig.target import TargetError, find, value_of
+from looprig.target import TargetError, find, part, value_of
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from looprig.target import TargetError, find, value_of
         ("1e3", 1000.0),
         ("true", True),
         ("False", False),
+        ("on", True),
+        ("off", False),
         ("none", None),
         ("end-of-turn", "end-of-turn"),
     ],
@@ -63,3 +65,12 @@ def test_module_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         find("wrong:make")
     with pytest.raises(TargetError, match=r"there is no module 'absent.part'"):
         find("absent.part:make")
+
+
+def test_part():
+    """
+    A piece of the reference loop is fetched by name, and one that is not there is named.
+    """
+    assert "grouped" in part("policies", "POLICIES")
+    with pytest.raises(TargetError, match=r"reference_loop\.policies has no 'NOTHING'"):
+        part("policies", "NOTHING")

@@ -93,12 +93,14 @@ CLAIMS = (
         id="P2",
         words="Machine learning-based memory prediction: optimal memory usage for different conversation patterns",
         where=FUTURE,
+        on=(),
         reason="nothing here predicts, and the report names no quantity, no horizon and no error that would be optimal",
     ),
     Claim(
         id="P3",
         words="Historical performance analysis and trending: predictive performance optimization",
         where=FUTURE,
+        on=(),
         reason="one run is looked at here, and a trend needs the figures of many",
     ),
     Claim(
