@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from looprig import target
 from looprig.messages import Message
@@ -273,6 +275,24 @@ def pauses(bench: Bench, who: Who) -> Measured:
     )
 
 
+def persistence(bench: Bench, who: Who) -> Measured:
+    """A10: bytes that equal turns write to the session's file, while the history is short and when it is long."""
+    saved = {turns: _saved_bytes(bench, who, turns) for turns in (10, 20, 90, 100)}
+    return Measured(
+        {
+            "early": Figure("bytes written by each of turns 11 to 20", (saved[20] - saved[10]) / 10),
+            "late": Figure("by each of turns 91 to 100", (saved[100] - saved[90]) / 10),
+        }
+    )
+
+
+def _saved_bytes(bench: Bench, who: Who, turns: int) -> int:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "session.jsonl"
+        bench.watch(loop_of(who), conversation(*[plain("so many words " * 10)] * turns), journal=str(path))
+        return path.stat().st_size
+
+
 CLAIMS = (
     Claim(
         id="A1",
@@ -350,5 +370,14 @@ CLAIMS = (
         measure=pauses,
         holds=lambda v: number(v["moved"]) > number(v["trims"]) / 2,
     ),
-    # A10, persistence (bytes written per turn), has its place here: it is measured once the loop takes a journal.
+    Claim(
+        id="A10",
+        words="Incremental trimming working correctly",
+        where="Memory Management Benchmarks",
+        rule="what the end of a turn saves does not grow with the history: late turns write at most 10 % more bytes",
+        measure=persistence,
+        holds=lambda v: number(v["late"]) <= 1.1 * number(v["early"]),
+        on=("ours",),
+        reason="beside the trim, the end of an iteration saves the session, of which the report prints nothing",
+    ),
 )

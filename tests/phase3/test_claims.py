@@ -15,7 +15,7 @@ from looprig.phase3.claim import Claim, Figure, Judged, Measured, Value, Verdict
 from looprig.phase3.listing import Listing
 from looprig.phase3.study import CLAIMS
 
-IDS = [*(f"A{n}" for n in range(1, 10)), *(f"B{n}" for n in range(1, 10)), *(f"C{n}" for n in range(1, 5))]
+IDS = [*(f"A{n}" for n in range(1, 11)), *(f"B{n}" for n in range(1, 10)), *(f"C{n}" for n in range(1, 5))]
 IDS += [*(f"D{n}" for n in range(1, 10)), *(f"P{n}" for n in range(1, 6))]
 
 PLANTED: Mapping[str, tuple[Mapping[str, Value], Mapping[str, Value]]] = {
@@ -28,6 +28,7 @@ PLANTED: Mapping[str, tuple[Mapping[str, Value], Mapping[str, Value]]] = {
     "A7": ({"usual": 0, "small": 0}, {"usual": 0, "small": 1}),
     "A8": ({"share": 0.05}, {"share": 0.06}),
     "A9": ({"moved": 6, "trims": 11}, {"moved": 5, "trims": 11}),
+    "A10": ({"early": 100, "late": 110}, {"early": 100, "late": 111}),
     "B1": (
         {"above_5": "WARNING", "at_5": "INFO", "above_1": "INFO", "below_1": "DEBUG"},
         {"above_5": "WARNING", "at_5": "WARNING", "above_1": "INFO", "below_1": "DEBUG"},
@@ -64,6 +65,7 @@ FINDINGS = {
     "A3": (Verdict.REFUTED, True),
     "A4": (Verdict.REFUTED, True),
     "A6": (Verdict.REFUTED, False),
+    "A10": (Verdict.NOT_MEASURABLE, True),
     "B1": (Verdict.CONFIRMED, True),
     "B4": (Verdict.REFUTED, True),
     "B7": (Verdict.REFUTED, True),

@@ -190,7 +190,7 @@ def test_claim_into_a_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--phase3", "--claim", "A11"], "no claim 'A11'; did you mean A1?"),
+        (["--phase3", "--claim", "A11"], "no claim 'A11'; did you mean A1"),
         (["--phase3", "--claim", "zzz"], "no claim 'zzz'; there are A1, A2"),
         ([], "say which report: looprig report --phase3"),
         (["--phase3", "--claim", "D9", "--output", "."], "cannot write .: it is a folder; choose another file"),
