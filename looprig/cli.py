@@ -423,7 +423,7 @@ def _phase3_page() -> str:
 
     with progress(len(study.CLAIMS)) as tell, _apart():
         found = study.study(bench.Bench(tell=tell), tell.step)
-    return phase3.page(found, suite.machine())
+    return phase3.page(found, {"looprig": __version__, **suite.machine()})
 
 
 def _write(path: Path, make: Callable[[], str]) -> None:
