@@ -28,11 +28,10 @@ class Line(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class Journal:
-    """The file of one session; made where there is none. Raises JournalError, also where another loop has it open."""
+    """The file of one session, and how many ``turns`` are over. Raises JournalError, also where it is in use."""
 
     def __init__(self, path: str | Path) -> None:
         self.turns = 0
-        """How many turns are over."""
         self._path = Path(path)
         self._failure: OSError | None = None
         try:
@@ -42,11 +41,24 @@ class Journal:
                     import fcntl
 
                     fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._past = self._lines()
+                self._past = self._read()
                 undo.pop_all()
         except OSError as error:
             reason = "another loop has it open" if isinstance(error, BlockingIOError) else error.strerror
             raise JournalError(f"the session {path} cannot be opened: {reason}; choose another file") from error
+
+    def _read(self) -> list[Line]:
+        """Read the file, and cut off a line that was torn."""
+        *whole, torn = self._path.read_bytes().split(b"\n")
+        if torn:
+            os.truncate(self._path, self._path.stat().st_size - len(torn))
+        lines: list[Line] = []
+        try:
+            lines.extend(msgspec.json.decode(line, type=Line) for line in whole)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            text = f"line {len(lines) + 1} of the session {self._path} cannot be read: {error}"
+            raise JournalError(f"{text}; mend the line, or choose another file") from error
+        return lines
 
     def restore(self, history: History) -> bool:
         """Tell an empty *history* all that was said; return whether the file ends inside a turn.
@@ -73,19 +85,6 @@ class Journal:
             text = "cancelled: outcome unknown" if call_id in begun else "not run: cancelled"
             history.append(Message(role="tool", content=text, tool_call_id=call_id))
         return in_turn
-
-    def _lines(self) -> list[Line]:
-        """Read the file, and cut off a line that was torn."""
-        *whole, torn = self._path.read_bytes().split(b"\n")
-        if torn:
-            os.truncate(self._path, self._path.stat().st_size - len(torn))
-        lines: list[Line] = []
-        try:
-            lines.extend(msgspec.json.decode(line, type=Line) for line in whole)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            text = f"line {len(lines) + 1} of the session {self._path} cannot be read: {error}"
-            raise JournalError(f"{text}; mend the line, or choose another file") from error
-        return lines
 
     def said(self, message: Message) -> None:
         """Save a message; where that fails it joins the history all the same, and the end of the turn says so."""

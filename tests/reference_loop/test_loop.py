@@ -96,7 +96,7 @@ def test_text_of_another_type():
     """
     What is not text is a mistake of the caller, not of the user.
     """
-    with pytest.raises(TypeError, match="not bytes"):
+    with pytest.raises(TypeError, match="bytes"):
         asyncio.run(ReferenceLoop(Replies(), {}).send(b"hi"))  # type: ignore[arg-type]
 
 
