@@ -205,6 +205,7 @@ class ReferenceLoop:
             "safe_size": safe_size(self._config.max_history_pairs),
             "notes": (CONTEXT_NAME,),
             "asks_approval": self._config.decisions()["destructive"] == "ask",
+            "skips_dependants": self._config.on_failure == "skip",
         }
 
     def statistics(self) -> dict[str, float]:

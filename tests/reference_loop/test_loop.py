@@ -438,7 +438,9 @@ def test_contract():
     """
     plain = ReferenceLoop(MockModel(), {}, Config(max_rounds=7)).contract
     with_context = ReferenceLoop(MockModel(), {}, retriever=MockRetriever()).contract
-    never = ReferenceLoop(MockModel(), {}, Config(policy="never", approval={"destructive": "deny"})).contract
+    never = ReferenceLoop(
+        MockModel(), {}, Config(policy="never", approval={"destructive": "deny"}, on_failure="run")
+    ).contract
 
     assert {
         "messages_max": 307,
@@ -448,9 +450,11 @@ def test_contract():
         "safe_size": 205,
         "notes": ("context",),
         "asks_approval": True,
+        "skips_dependants": True,
     } == plain
     assert 308 == with_context["messages_max"]
-    assert {"safe_size": 205, "rounds_max": 1000, "notes": ("context",), "asks_approval": False} == never
+    refuses = {"asks_approval": False, "skips_dependants": False}
+    assert {"safe_size": 205, "rounds_max": 1000, "notes": ("context",), **refuses} == never
 
 
 def test_contract_is_harness_vocabulary():
