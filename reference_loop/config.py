@@ -17,7 +17,9 @@ class Config(Struct, frozen=True, kw_only=True):
     """How a reference loop behaves. Raises ConfigError with what to change.
 
     ``trigger`` and ``target`` are numbers of messages; None means the policy's own. A timeout of None means no
-    limit. ``approval`` says for each category of tools whether a call is allowed, denied or asked about, or one
+    limit. Tools run in ``parallel`` where they do not conflict, at most ``max_parallel`` at a time; ``on_failure`` says
+    what becomes of calls that depend on one that failed.
+    ``approval`` says for each category of tools whether a call is allowed, denied or asked about, or one
     word for all; what it leaves out is as in `DEFAULT_APPROVAL`. ``system`` is the first system message, and
     ``journal`` the file of the session; empty means none.
     """
@@ -30,6 +32,9 @@ class Config(Struct, frozen=True, kw_only=True):
     max_rounds: Whole = 1000
     model_timeout_s: Seconds | None = 60.0
     tool_timeout_s: Seconds | None = 30.0
+    parallel: bool = True
+    max_parallel: Whole = 8
+    on_failure: Literal["skip", "run"] = "skip"
     max_input_chars: Whole = 100_000
     max_result_chars: Annotated[int, Meta(ge=100)] = 20_000  # room for the mark that says it was cut
     approval: Literal["default", "allow", "deny"] | dict[str, Decision] = "default"

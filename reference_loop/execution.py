@@ -1,106 +1,230 @@
-"""Running tool calls. Whatever happens, every call gets exactly one result, in call order.
+"""The tool calls of a round: each runs as soon as those before it that it conflicts with are done.
 
-A call is looked up, its arguments are parsed, it is approved, and then it runs. A failure
-on the way is a result too: the model reads it and can do better.
+Whatever happens, every call gets exactly one result, in call order; a failure is a result too, from which the model can
+learn. A call has failed that raised, took too long or was not approved, and those that depend on it are not run. A
+call without a tool or without proper arguments touches nothing, so that nothing depends on it.
 """
 
-from __future__ import annotations
-
+import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from looprig.messages import Message, ToolCall
 from reference_loop.approval import Approval
 from reference_loop.errors import describe
 from reference_loop.monitor import Monitor
-from reference_loop.patience import TimedOut, within
-from reference_loop.tools import Tool, Tools, run_tool
+from reference_loop.resources import EVERYTHING, NOTHING, Access, declared, order, touched, undeclared
+from reference_loop.tools import TimedOut, Tools, run_tool, within
 
-Deliver = Callable[[Message], None]
-
-
-class Refused(Exception):
-    """A call does not run; the text is for the model."""
+RETRIES = 2
+"""How often an idempotent tool is run again where it fails within its limit."""
 
 
+@dataclass
 class Execution:
-    """Runs the tool calls of one loop; *limit_s* is the longest that a tool may take, in seconds."""
+    """Runs the rounds of one loop. ``limit_s`` is the longest that a tool may take, unless it has a limit of its own.
 
-    def __init__(
-        self,
-        tools: Tools,
-        approval: Approval,
-        monitor: Monitor,
-        *,
-        limit_s: float | None,
-        max_chars: int,
-        begun: Callable[[ToolCall], None] | None = None,
-    ) -> None:
-        self._tools = tools
-        self._approval = approval
-        self._monitor = monitor
-        self._limit_s = limit_s
-        self._max_chars = max_chars
-        self._hear_begun = begun
-        self._begun = False
-        """Whether the call whose result is awaited has begun to run."""
+    Without ``parallel`` each call waits for the one before it. ``on_failure`` is ``skip``, or ``run`` for running also
+    what depends on a failed call. ``begun`` hears of each call before its tool starts. ``liars`` are the tools that
+    touched what they do not declare, and run alone from the next round on; ``took_s`` is how long each tool took last.
+    """
 
-    async def run_round(self, calls: Sequence[ToolCall], deliver: Deliver) -> None:
-        """Run the calls of a round in call order, and deliver each result as soon as it is there."""
-        waiting = deque(calls)
+    tools: Tools
+    approval: Approval
+    monitor: Monitor
+    _: KW_ONLY
+    limit_s: float | None
+    max_chars: int
+    parallel: bool = True
+    max_parallel: int = 8
+    on_failure: str = "skip"
+    begun: Callable[[ToolCall], None] | None = None
+    liars: set[str] = field(default_factory=set)
+    took_s: dict[str, float] = field(default_factory=dict)
+
+    async def run_round(self, calls: Sequence[ToolCall], deliver: Callable[[Message], None]) -> None:
+        """Run the calls of a round; deliver each result once, in call order and as early as that allows."""
+        with self.monitor.span("tool_round"):
+            await Round(self, calls, deliver).run()
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One call on its way to its result, ``text``; ``blamed`` is the call that failed: this one, or one before it.
+
+    ``tail_s`` is how long the call is expected to take, with the longest chain of calls behind it. ``admitted``, of a
+    call that somebody has to be asked about, is set when the question may be put.
+    """
+
+    number: int
+    call: ToolCall
+    tool: Any = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    access: Access = NOTHING
+    admitted: asyncio.Event | None = None
+    tail_s: float = 0.0
+    ready_s: float = 0.0
+    took_s: float = 0.0
+    before: list["Job"] = field(default_factory=list)
+    after: list["Job"] = field(default_factory=list)
+    waits: int = 0
+    text: str | None = None
+    text_if_cancelled: str = "not run: cancelled"
+    blamed: "Job | None" = None
+
+    def fail(self, text: str) -> None:
+        self.text, self.blamed = text, self
+
+
+class Round:
+    """One round: `run` starts what may run, and takes the news from the tasks that do it."""
+
+    def __init__(self, execution: Execution, calls: Sequence[ToolCall], deliver: Callable[[Message], None]) -> None:
+        self._by, self._deliver, self._monitor = execution, deliver, execution.monitor
+        self._jobs = [self._job(number, call) for number, call in enumerate(calls)]
+        self._open = deque(self._jobs)
+        self._ready: list[tuple[float, int, Job]] = []
+        self._running: set[Job] = set()
+        self._news: asyncio.Queue[Job | BaseException] = asyncio.Queue()
+        for job, before in zip(self._jobs, order([each.access for each in self._jobs]), strict=True):
+            job.before = [self._jobs[number] for number in before]
+            awaited = job.before if execution.parallel else self._jobs[: job.number][-1:]
+            job.waits = len(awaited)
+            for each in awaited:
+                each.after.append(job)
+        for job in reversed(self._jobs):
+            job.tail_s += max([each.tail_s for each in job.after], default=0.0)
+
+    def _job(self, number: int, call: ToolCall) -> Job:
         try:
-            while waiting:
-                text = await self.run_call(waiting[0])
-                self._begun = False
-                deliver(_result(waiting.popleft(), text))
-        except BaseException:
-            self._give_up(waiting, deliver)
-            raise
-
-    async def run_call(self, call: ToolCall) -> str:
-        """Run one call and return its result as text; what the tool raises is a result too."""
-        try:
-            tool, arguments = self._find(call), parse_arguments(call.arguments)
-            if (refusal := await self._approval.refusal(call, getattr(tool, "category", "destructive"))) is not None:
-                raise Refused(f"denied: {refusal}")
-        except Refused as refused:
-            with self._monitor.span("tool_execution") as span:
-                span.fail()
-            return bounded(str(refused), self._max_chars)
-        return bounded(await self._run(call, tool, arguments), self._max_chars)
-
-    def _find(self, call: ToolCall) -> Tool:
-        try:
-            return self._tools[call.name]
+            tool, arguments = self._by.tools[call.name], parse_arguments(call.arguments)
         except KeyError:
-            available = ", ".join(self._tools) or "none"
-            raise Refused(f"error: there is no tool {call.name!r}; available: {available}") from None
+            available = ", ".join(self._by.tools) or "none"
+            return Job(number, call, text=f"error: there is no tool {call.name!r}; available: {available}")
+        except ValueError as error:
+            return Job(number, call, text=f"error: the arguments {error}")
+        access = EVERYTHING if call.name in self._by.liars else declared(tool, arguments)
+        admitted = asyncio.Event() if self._by.approval.asks(tool) else None
+        expected_s = getattr(tool, "expected_s", None) or self._by.took_s.get(call.name, 1.0)
+        return Job(number, call, tool, arguments, access, admitted, expected_s)
 
-    async def _run(self, call: ToolCall, tool: Tool, arguments: dict[str, Any]) -> str:
-        with self._monitor.span("tool_execution") as span:
+    async def run(self) -> None:
+        """Run all calls; each result is delivered whatever happens."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._ask_one_by_one())
+                self._go_on([job for job in self._jobs if not job.waits and self._admit(job)])
+                while self._open:
+                    while self._ready and len(self._running) < self._by.max_parallel:
+                        *_, job = heappop(self._ready)
+                        self._running.add(job)
+                        group.create_task(self._do(self._work, job))
+                    news = await self._news.get()
+                    if isinstance(news, BaseException):
+                        raise news
+                    self._running.discard(news)
+                    self._go_on([news])
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            while self._open:
+                with suppress(Exception):  # Of two failures the first one counts.
+                    self._hand_over()
+        self._monitor.record("critical_path", max([job.took_s for job in self._jobs], default=0.0))
+
+    def _go_on(self, jobs: list[Job]) -> None:
+        """Go on with jobs that nothing holds up: one that has its text makes way for others, any other may run."""
+        for job in jobs:
+            if job.text is None:
+                job.ready_s = asyncio.get_running_loop().time()
+                heappush(self._ready, (-job.tail_s, job.number, job))
+                continue
+            job.took_s += max([each.took_s for each in job.before], default=0.0)
+            for each in job.after:
+                each.waits -= 1
+                if not each.waits and self._admit(each):
+                    jobs.append(each)
+        while self._open and self._open[0].text is not None:
+            self._hand_over()
+
+    def _admit(self, job: Job) -> bool:
+        """Take up a job when those before it are done; return whether it can go on without a question."""
+        if self._by.on_failure == "skip" and (failed := [each.blamed for each in job.before if each.blamed]):
+            job.blamed = min(failed, key=lambda each: each.number)
+            job.text = f"not run: depends on call {job.blamed.call.id} ({job.blamed.call.name}), which failed"
+        if job.admitted is not None:
+            job.admitted.set()
+        return job.admitted is None or job.text is not None
+
+    def _hand_over(self) -> None:
+        job = self._open.popleft()
+        text = bounded(job.text_if_cancelled if job.text is None else job.text, self._by.max_chars)
+        self._deliver(Message(role="tool", content=text, tool_call_id=job.call.id))
+
+    async def _do(self, step: Callable[[Job], Awaitable[None]], job: Job) -> None:
+        """Do one step of a job in a task, and tell; what would stop the event loop from there is raised in `run`."""
+        try:
+            await step(job)
+            self._news.put_nowait(job)
+        except BaseException as error:
+            job.fail(job.text_if_cancelled)
+            self._news.put_nowait(job if isinstance(error, asyncio.CancelledError) else error)
+
+    async def _ask_one_by_one(self) -> None:
+        for job in self._jobs:
+            if job.admitted is not None:
+                await job.admitted.wait()
+                if job.text is None:
+                    await self._do(self._ask, job)
+
+    async def _ask(self, job: Job) -> None:
+        if (refusal := await self._by.approval.refusal(job.call, job.tool)) is not None:
+            job.fail(f"denied: {refusal}")
+
+    async def _work(self, job: Job) -> None:
+        if job.admitted is None:
+            await self._ask(job)  # No question, only a decision.
+        if job.text is not None:
+            return
+        name, now = job.call.name, asyncio.get_running_loop().time
+        accesses: set[tuple[str, bool]] = set()
+        touched.set(accesses)
+        started_s = now()
+        self._monitor.record("queue_wait", started_s - job.ready_s, about=name)
+        with self._monitor.span("tool_execution", name) as span:
             try:
-                if self._hear_begun is not None:
-                    self._hear_begun(call)
-                self._begun = True
-                return as_text(await within(self._limit_s, run_tool(tool, arguments)))
-            except Exception as error:
+                if self._by.begun is not None:
+                    self._by.begun(job.call)
+                job.text_if_cancelled = "cancelled: outcome unknown"
+                limit_s = getattr(job.tool, "timeout_s", None) or self._by.limit_s
+                job.text = as_text(await within(limit_s, self._attempts(job)))
+            except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                 span.fail()
-                self._monitor.error(f"tool {call.name}", error)
-                reason = f"{error}, outcome unknown" if isinstance(error, TimedOut) else describe(error)
-                return f"error: {reason}"
+                if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                    raise  # The turn was cancelled. A tool that raises this by itself has failed.
+                self._monitor.error(f"tool {name}", error)
+                job.fail(f"error: {f'{error}, outcome unknown' if isinstance(error, TimedOut) else describe(error)}")
+        job.took_s = self._by.took_s[name] = now() - started_s
+        if beyond := undeclared(job.access, accesses):
+            self._by.liars.add(name)
+            self._monitor.error(f"the audit of tool {name}", UndeclaredAccess(", ".join(beyond)))
 
-    def _give_up(self, waiting: deque[ToolCall], deliver: Deliver) -> None:
-        """Answer what is still open: a call without a result would make every later request invalid."""
-        begun, self._begun = self._begun, False
-        for call in waiting:
-            deliver(_result(call, "cancelled: outcome unknown" if begun else "not run: cancelled"))
-            begun = False
+    async def _attempts(self, job: Job) -> object:
+        for _ in range(RETRIES if getattr(job.tool, "idempotent", False) else 0):
+            try:
+                return await run_tool(job.tool, job.arguments)
+            except Exception as error:
+                self._monitor.error(f"tool {job.call.name}, which is run again,", error)
+        return await run_tool(job.tool, job.arguments)
 
 
-def _result(call: ToolCall, text: str) -> Message:
-    return Message(role="tool", content=text, tool_call_id=call.id)
+class UndeclaredAccess(Exception):
+    """A tool touched what it does not declare."""
 
 
 def _refuse_constant(name: str) -> None:
@@ -111,19 +235,13 @@ _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """Return the arguments that the model wrote; no text at all means no arguments.
-
-    Raises:
-        Refused: where the text is not a JSON object.
-    """
+    """Return the arguments that the model wrote, where no text is none; raises ValueError with what is wrong."""
     try:
-        arguments = _decoder.decode(text) if text.strip() else {}
-    except RecursionError:
-        raise Refused("error: the arguments are nested too deeply") from None
-    except ValueError as error:
-        raise Refused(f"error: the arguments are not valid JSON: {error}") from None
+        arguments = _decoder.decode(text.strip() or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"are not valid JSON: {error}") from None
     if not isinstance(arguments, dict):
-        raise Refused(f"error: the arguments must be a JSON object, not {type(arguments).__name__}")
+        raise ValueError(f"must be a JSON object, not {type(arguments).__name__}")
     return arguments
 
 
@@ -132,10 +250,8 @@ def as_text(value: object) -> str:
 
     The type alone, because the usual text of an object names its address, which differs from run to run.
     """
-    if isinstance(value, str):
-        return value
     try:
-        return json.dumps(value, allow_nan=False, ensure_ascii=False)
+        return value if isinstance(value, str) else json.dumps(value, allow_nan=False, ensure_ascii=False)
     except Exception:  # Not only TypeError and ValueError: dumps runs the value's own code.
         return f"<unserialisable object of type {type(value).__qualname__}>"
 

@@ -18,10 +18,9 @@ from reference_loop.execution import Execution
 from reference_loop.history import History
 from reference_loop.inputs import CONTEXT_NAME, MockRetriever, Retriever, context_for, validate
 from reference_loop.monitor import Monitor, NullMonitor
-from reference_loop.patience import within
 from reference_loop.persistence import Journal
 from reference_loop.policies import safe_size
-from reference_loop.tools import Tools
+from reference_loop.tools import Tools, within
 
 
 class Model(Protocol):
@@ -59,6 +58,9 @@ class ReferenceLoop:
             self._monitor,
             limit_s=config.tool_timeout_s,
             max_chars=config.max_result_chars,
+            parallel=config.parallel,
+            max_parallel=config.max_parallel,
+            on_failure=config.on_failure,
             begun=self.journal.begun if self.journal is not None else None,
         )
         self._in_turn = self._in_round = self._closed = False
@@ -203,6 +205,7 @@ class ReferenceLoop:
             "safe_size": safe_size(self._config.max_history_pairs),
             "notes": (CONTEXT_NAME,),
             "asks_approval": self._config.decisions()["destructive"] == "ask",
+            "skips_dependants": self._config.on_failure == "skip",
         }
 
     def statistics(self) -> dict[str, float]:

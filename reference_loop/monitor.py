@@ -83,12 +83,12 @@ class Monitor:
         self._alerts = {logging.WARNING: 0, logging.INFO: 0, logging.DEBUG: 0}
         self._errors = 0
 
-    def span(self, operation: str) -> Span:
+    def span(self, operation: str, about: str = "") -> Span:
         return Span(self, operation)
 
-    def record(self, operation: str, duration_s: float, *, failed: bool) -> None:
+    def record(self, operation: str, duration_s: float, *, failed: bool = False, about: str = "") -> None:
         """Take one finished operation into the figures, and log it."""
-        figures = self._figures.setdefault(operation, Figures())
+        figures = self._figures.get(operation) or self._figures.setdefault(operation, Figures())
         figures.count += 1
         figures.failures += failed
         figures.total_s += duration_s
@@ -120,8 +120,10 @@ class NullMonitor(Monitor):
         super().__init__()
         self._span = NullSpan(self, "")
 
-    def span(self, operation: str) -> Span:
+    def span(self, operation: str, about: str = "") -> Span:
         return self._span
+
+    def record(self, operation: str, duration_s: float, *, failed: bool = False, about: str = "") -> None: ...
 
 
 class NullSpan(Span):

@@ -1,104 +1,96 @@
-"""Tools: what they look like to the loop, and how to make one from a function."""
+"""Tools: what they look like to the loop, how to make one from a function, and how one is run.
 
-from __future__ import annotations
+A tool has a ``name``, a ``description``, ``parameters`` (a JSON schema), and ``arun(arguments)``, a coroutine, or else
+``run(arguments)``, which then runs in a thread. It may have
+
+- ``category``, what approval goes by: read, write, network or, if missing, destructive;
+- ``reads`` and ``writes``, templates of the resources it touches, such as ``file:{path}``: without both it runs alone;
+- ``timeout_s``, a limit of its own, and ``expected_s``, how long it usually takes;
+- ``idempotent``: it may be run again after a failure.
+"""
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, get_type_hints
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, TypeVar, get_type_hints
+
+from reference_loop.resources import touch as touch
+
+T = TypeVar("T")
+Names = Sequence[str] | None
+Tools = Mapping[str, Any]
 
 
-class Tool(Protocol):
-    """Something that the model may ask to be run.
-
-    ``parameters`` is a JSON schema; ``category`` (read, write, network, destructive) is what
-    approval goes by. A tool has ``arun(arguments)``, a coroutine, or else ``run(arguments)``,
-    which then runs in a thread.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def parameters(self) -> Mapping[str, Any]: ...
-    @property
-    def category(self) -> str: ...
-
-
-class Tools(Protocol):
-    """Tools by name: a dict will do."""
-
-    def __getitem__(self, name: str, /) -> Tool: ...
-    def __iter__(self) -> Iterator[str]: ...
-
-
-async def run_tool(tool: Any, arguments: dict[str, Any]) -> object:
-    """Run *tool*, in a thread if it knows no other way."""
-    if (arun := getattr(tool, "arun", None)) is not None:
-        return await arun(arguments)
-    return await in_thread(tool.run, arguments)
-
-
-async def in_thread(function: Callable[..., object], *args: Any, **kwargs: Any) -> object:
-    """Call *function* in a thread."""
-
-    def call() -> object:
-        try:
-            return function(*args, **kwargs)
-        except StopIteration as error:
-            # A future cannot carry StopIteration: the waiting coroutine would never wake.
-            raise RuntimeError("the tool raised StopIteration") from error
-
-    return await asyncio.to_thread(call)
-
-
-@dataclass(frozen=True)
-class FunctionTool:
-    """A function, plain or async, as a tool; made by `tool`."""
-
-    function: Callable[..., Any]
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
-    category: str
-
-    async def arun(self, arguments: dict[str, Any]) -> object:
-        """Call the function with *arguments* as keywords."""
-        if inspect.iscoroutinefunction(self.function):
-            return await self.function(**arguments)
-        return await in_thread(self.function, **arguments)
-
-
-def tool(category: str) -> Callable[[Callable[..., Any]], FunctionTool]:
+def tool(
+    category: str, *, reads: Names = None, writes: Names = None,
+    timeout_s: float | None = None, expected_s: float | None = None, idempotent: bool = False,
+) -> Callable[[Callable[..., Any]], Any]:  # fmt: skip
     """Make a tool of the decorated function; its name, docstring and signature say the rest.
 
-    >>> @tool(category="read")
+    >>> @tool(category="read", reads=(), timeout_s=5.0)
     ... async def double(number: int) -> int:
     ...     "Twice the number."
     ...     return 2 * number
     >>> double.parameters["properties"]
     {'number': {'type': 'integer'}}
     """
+    given = dict(locals())
 
-    def make(function: Callable[..., Any]) -> FunctionTool:
-        return FunctionTool(function, function.__name__, inspect.getdoc(function) or "", schema_of(function), category)
+    def make(function: Callable[..., Any]) -> Any:
+        own = {"name": function.__name__, "description": inspect.getdoc(function), "parameters": schema_of(function)}
+        way = "arun" if inspect.iscoroutinefunction(function) else "run"
+        return SimpleNamespace(**given, **own, **{way: lambda arguments: function(**arguments)})
 
     return make
 
 
-_JSON_TYPES: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
-
-
 def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Return a JSON schema of the function's parameters; a type that JSON has no word for is left open."""
-    hints = get_type_hints(function)
+    hints, words = get_type_hints(function), {str: "string", int: "integer", float: "number", bool: "boolean"}
     parameters = inspect.signature(function).parameters.values()
-    properties = {each.name: _json_type(hints.get(each.name)) for each in parameters}
+    types = {each.name: words.get(hints.get(each.name, object)) for each in parameters}
+    properties = {name: {"type": word} if word else {} for name, word in types.items()}
     required = [each.name for each in parameters if each.default is each.empty]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _json_type(hint: object) -> dict[str, str]:
-    return {"type": _JSON_TYPES[hint]} if hint in _JSON_TYPES else {}
+@cache
+def threads(process: int) -> ThreadPoolExecutor:
+    """The threads of all loops of a process; a forked one makes its own."""
+    return ThreadPoolExecutor(32, "tool")
+
+
+async def run_tool(tool: Any, arguments: dict[str, Any]) -> object:
+    """Run *tool*, in a thread if it knows no other way; a thread that nobody waits for any more runs on."""
+    if (arun := getattr(tool, "arun", None)) is not None:
+        return await arun(arguments)
+
+    def call() -> object:
+        try:
+            return tool.run(arguments)
+        except StopIteration as error:
+            # A future cannot carry StopIteration: the waiting coroutine would never wake.
+            raise RuntimeError("the tool raised StopIteration") from error
+
+    return await asyncio.get_running_loop().run_in_executor(threads(os.getpid()), copy_context().run, call)
+
+
+class TimedOut(Exception):
+    """Something took longer than the loop allows; not a TimeoutError, which anybody may raise."""
+
+
+async def within(limit_s: float | None, work: Awaitable[T]) -> T:
+    """Await *work* for at most *limit_s* seconds, or for ever; raises TimedOut if it took longer."""
+    scope = asyncio.timeout(limit_s)
+    try:
+        async with scope:
+            return await work
+    except TimeoutError as error:
+        if scope.expired():
+            raise TimedOut(f"timed out after {limit_s:g} s") from error
+        raise  # The work's own.

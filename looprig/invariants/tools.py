@@ -8,7 +8,7 @@ from looprig.invariants.rule import Judgements, Rule, named
 from looprig.messages import ToolCall
 from looprig.observe import RequestView, TurnView, same_arguments
 from looprig.scenario import Place, PlannedCall, tool_call
-from looprig.toolbox import TOOLBOX
+from looprig.toolbox import TOOLBOX, conflict, resources
 from looprig.trace import ToolStarted
 
 
@@ -71,28 +71,53 @@ def asked_calls_run_once(view: TurnView) -> Judgements:
     """Each well-formed, known and allowed call runs, and runs once.
 
     Safety alone is not enough: a loop that never runs its tools breaks nothing else. A destructive call that
-    the loop refuses by itself, without asking, is not judged.
+    the loop refuses by itself, without asking, is not judged. A loop that promises skips_dependants may leave out
+    what conflicts with an earlier call of the round that failed, was refused or left out, and nothing else.
     """
     if view.ended is None or view.ended.status != "answered":
         return
     runs: dict[tuple[int, int], int] = {}
     for run in view.runs:
         runs[run.round, run.call] = runs.get((run.round, run.call), 0) + 1
-    for place, planned in _due(view):
+    for place, planned, optional in _due(view):
         count = runs.get((place.round, place.call), 0)
-        yield None if count == 1 else f"{planned.name} (round {place.round}, call {place.call}) ran {count} times"
+        yield (
+            None
+            if count == 1 or (optional and not count)
+            else f"{planned.name} (round {place.round}, call {place.call}) ran {count} times"
+        )
 
 
-def _due(view: TurnView) -> Iterator[tuple[Place, PlannedCall]]:
-    """Yield the calls that must have run, of the replies whose results the model has seen."""
+def _due(view: TurnView) -> Iterator[tuple[Place, PlannedCall, bool]]:
+    """Yield the calls that must have run, of the replies whose results the model has seen; True with those that may."""
     asked = {(approval.round, approval.call): approval.granted for approval in view.approvals}
     for reply, _ in view.asking:
         if reply is view.replies[-1] or reply.turn != view.turn:
             continue
+        optional = _dependants(view, reply.round) if view.session.contract.skips_dependants else set()
         for number, planned in enumerate(view.plan.rounds[reply.round].calls):
             allowed = asked.get((reply.round, number), not _is_destructive(planned.name))
-            if planned.name in TOOLBOX and planned.arguments is None and allowed:
-                yield Place(view.session.number, view.turn, reply.round, number), planned
+            if _well_formed(planned) and allowed:
+                yield Place(view.session.number, view.turn, reply.round, number), planned, number in optional
+
+
+def _well_formed(planned: PlannedCall) -> bool:
+    return planned.name in TOOLBOX and planned.arguments is None
+
+
+def _dependants(view: TurnView, round_: int) -> set[int]:
+    """Return the calls of a round that conflict with an earlier one that did not run to a good end."""
+    failed: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    found = set()
+    for number, planned in enumerate(view.plan.rounds[round_].calls):
+        # What a call touches whose arguments the scenario writes itself, only its tool knows.
+        touches = resources(planned.name if _well_formed(planned) else "", planned.inputs)
+        if any(conflict(each, touches) for each in failed):
+            found.add(number)
+        end = view.ends.get((round_, number))
+        if end.outcome != "ok" if end is not None else _well_formed(planned):
+            failed.append(touches)
+    return found
 
 
 def _is_destructive(name: str) -> bool:

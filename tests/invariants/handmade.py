@@ -9,6 +9,7 @@ Elle's authors test their checker with tiny histories and exact verdicts; these 
 ``reply``          the model answers as planned; ``again`` gives the reply of the same round again
 ``fail``           the model fails
 ``run 0a``         the first call of round 0 runs; ``run 0a name={...}`` runs another tool or with other arguments
+``breaks 0a``      the first call of round 0 runs, and its tool raises
 ``approve 0a no``  the approver was asked about a call
 ``probe i``        the loop's trim was tried: ``i`` not idempotent, ``c`` changes its input, ``d`` not deterministic
 ``answer``         the turn ends with the model's answer; ``answer text`` with another one, ``answer -`` with none
@@ -131,7 +132,10 @@ class Handmade:
             Reply(session=self.session, turn=self.turn, round=round_, at_s=self.now_s, fault="server_error")
         )
 
-    def _run(self, rest: str) -> None:
+    def _breaks(self, where: str) -> None:
+        self._run(where, outcome="raised")
+
+    def _run(self, rest: str, outcome: str = "ok") -> None:
         where, _, other = rest.partition(" ")
         turn_, round_, number = self.place(where)
         name, _, arguments = other.partition("=")
@@ -148,7 +152,7 @@ class Handmade:
                 **place,
             )
         )
-        self.events.append(ToolEnded(session=self.session, outcome="ok", at_s=self.now_s, **place))
+        self.events.append(ToolEnded(session=self.session, outcome=outcome, at_s=self.now_s, **place))
 
     def _approve(self, where: str, answer: str) -> None:
         turn_, round_, number = self.place(where)

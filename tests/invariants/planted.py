@@ -24,6 +24,7 @@ from looprig.loop import Contract, ModelError
 from looprig.messages import Message, ToolCall, message_from_dict
 from looprig.scenario import Fault, PlannedCall, Round, Scenario, Turn, user_text
 from looprig.tokens import estimate, message_tokens
+from looprig.toolbox import conflict, resources
 
 TRIGGER, TARGET, ROUNDS = 30, 20, 40
 RESULT_CHARS = 20_000
@@ -347,6 +348,33 @@ class Encodes(Async):
         return text.encode("utf-8", "replace").decode()
 
 
+class SkipsDependants(Async):
+    """Does not run what depends on a call that failed or was left out, and says so."""
+
+    contract = msgspec.structs.replace(Careful.contract, skips_dependants=True)
+
+    def run(self, calls: Sequence[ToolCall]) -> Core:
+        texts = dict.fromkeys(range(len(calls)), "cancelled: the outcome is unknown")
+        failed: list[Any] = []
+        try:
+            for number, call in enumerate(calls):
+                touched = resources(call.name, self.arguments(call) or {})
+                prepared = self.prepare(call)
+                known = prepared == "denied" or not isinstance(prepared, str)
+                if known and self.depends(touched, failed):
+                    texts[number] = "error: it depends on a call that failed"
+                else:
+                    texts[number] = prepared if isinstance(prepared, str) else (yield [prepared])[0]
+                if known and texts[number].startswith(("error", "denied")):
+                    failed.append(touched)
+        finally:
+            for message in self.results(calls, texts):
+                self.say(message)
+
+    def depends(self, touched: Any, failed: list[Any]) -> bool:
+        return any(conflict(each, touched) for each in failed)
+
+
 class OwnCancellation(Async):
     """Raises an error of its own where it is cancelled."""
 
@@ -399,6 +427,7 @@ HARMLESS = (
     OwnIds,
     Respells,
     Encodes,
+    SkipsDependants,
     OwnCancellation,
     RaisesAtItsLimit,
     Never,
@@ -723,6 +752,13 @@ class RunsToolsTwice(Async):
         yield from super().run(calls)
 
 
+class SkipsTheRest(SkipsDependants):
+    """One call that fails costs the round all later ones."""
+
+    def depends(self, touched: Any, failed: list[Any]) -> bool:
+        return bool(failed)
+
+
 class AltersArguments(Careful):
     def arguments(self, call: ToolCall) -> Any:
         read = super().arguments(call)
@@ -883,6 +919,7 @@ FAULTS = (
     Planted("LR143", "asks, and runs what was denied", RunsDeniedCalls, DENIED),
     Planted("LR144", "never runs its tools, and makes results up", NeverRunsTools),
     Planted("LR144", "runs every tool twice", RunsToolsTwice),
+    Planted("LR144", "lets one failure cost its siblings", SkipsTheRest, "failing_tools"),
     Planted("LR145", "shortens the arguments", AltersArguments),
     Planted("LR146", "asks nobody, though it promises to", AsksNobody, DENIED),
     Planted("LR147", "joins results as they come", JoinsResultsAsTheyCome, WIDE),

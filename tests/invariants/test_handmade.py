@@ -21,11 +21,17 @@ FOUR = Contract(messages_max=4)
 TOKENS = Contract(tokens_max=30)
 NOTED = Contract(notes=("context",))
 ASKS = Contract(asks_approval=True)
+SKIPS = Contract(skips_dependants=True)
 MAY_REFUSE = {"may_be_refused": True}
 TWO_ROUNDS = Contract(rounds_max=2)
 DELETES = {"0a": call("delete_file")}
 MALFORMED = {"0a": call(arguments='{"query": "wh')}
 NO_ARGUMENTS = {"0a": call(arguments="")}
+WRITES = {
+    "0a": PlannedCall(name="write_file", inputs={"path": "a", "text": "x"}),
+    "0b": PlannedCall(name="list_files", inputs={"prefix": ""}),
+    "0c": PlannedCall(name="write_file", inputs={"path": "b", "text": "x"}),
+}
 OWN_ARGUMENTS = {"0a": call(arguments='{"query": "x"}')}
 CONSTANT_ID = {"0a": call(id="call_1")}
 
@@ -35,6 +41,8 @@ CHAIN = "turn 0 1 1; ask U0; reply; ask U0 C0 T0a; reply; ask"
 TALK = "turn 0; ask U0; reply; turn 1; ask"
 LONG = "turn 0; ask U0; reply; turn 1; ask U0 A0 U1; reply; turn 2; ask"
 TOOLS = "turn 0 1; ask U0; reply"
+THREE = "turn 0 3; ask U0; reply"
+THEN = "ask U0 C0 T0a T0b T0c; reply; answer"
 FULL = f"{TOOLS}; run 0a; ask U0 C0 T0a; reply; answer"
 
 
@@ -354,6 +362,32 @@ CASES = (
         "LR144",
         f"{TOOLS}; run 0a; run 0a; ask U0 C0 T0a; reply; answer",
         because="search (round 0, call 0) ran 2 times",
+    ),
+    # The second call reads what the first writes, and the third writes what the second reads: not what the first does.
+    accepted("LR144", f"{THREE}; breaks 0a; {THEN}", calls=WRITES, contract=SKIPS),
+    accepted("LR144", f"{THREE}; breaks 0a; run 0b; run 0c; {THEN}", calls=WRITES, contract=SKIPS),
+    accepted("LR144", f"{THREE}; breaks 0a; run 0c; {THEN}", calls=WRITES, contract=SKIPS),
+    accepted(
+        "LR144",
+        f"{THREE}; approve 0a no; {THEN}",
+        calls=WRITES | {"0a": call("delete_file", approve=False)},
+        contract=SKIPS,
+    ),
+    rejected("LR144", f"{THREE}; breaks 0a; {THEN}", calls=WRITES),
+    rejected(
+        "LR144",
+        f"{THREE}; breaks 0a; run 0b; {THEN}",
+        calls=WRITES,
+        contract=SKIPS,
+        because="write_file (round 0, call 2) ran 0 times",
+    ),
+    rejected("LR144", f"{THREE}; breaks 0a; run 0b; run 0c; run 0c; {THEN}", calls=WRITES, contract=SKIPS),
+    rejected(
+        "LR144",
+        f"{THREE}; run 0a; run 0c; {THEN}",
+        calls=WRITES,
+        contract=SKIPS,
+        because="list_files (round 0, call 1) ran 0 times",
     ),
     accepted("LR145", FULL),
     accepted("LR145", f'{TOOLS}; run 0a search={{"ref":"s0t0r0c0","query":"what"}}; ask U0 C0 T0a; reply; answer'),

@@ -343,7 +343,6 @@ def slow_loop() -> ReferenceLoop:
 
     pause = tool(category="read")(wait)
     danger = tool(category="destructive")(wait)
-    object.__setattr__(pause, "name", "pause")
     rounds = asking("pause", "danger"), asking("pause", first=2), answer("done")
     return ReferenceLoop(Slow(*rounds), {"pause": pause, "danger": danger}, approve=wait)
 
@@ -378,17 +377,18 @@ def test_every_cancel_point():
     assert {"true", "cancelled: outcome unknown", "not run: cancelled"} == seen
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_interrupted_tool(error: type[BaseException]):
     """
-    What interrupts a tool is passed on, after every open call has got its result.
+    What is to end the program is passed on, after every open call has got its result.
     """
 
     @tool(category="read")
     async def interrupted() -> None:
         raise error
 
-    loop = ReferenceLoop(Replies(asking("clock", "interrupted", "clock")), mock_tools() | {"interrupted": interrupted})
+    tools = mock_tools() | {"interrupted": interrupted}
+    loop = ReferenceLoop(Replies(asking("clock", "interrupted", "clock")), tools, Config(parallel=False))
     with pytest.raises(error):
         asyncio.run(loop.send("go"))
 
@@ -420,7 +420,7 @@ def test_listener_that_fails():
 
         def trimmed(self, before: int, after: int, pause_ns: int) -> None: ...
 
-    loop = ReferenceLoop(Replies(asking("clock", "clock")), mock_tools())
+    loop = ReferenceLoop(Replies(asking("clock", "clock")), mock_tools(), Config(parallel=False))
     loop.observe(Bad())
     with pytest.raises(RuntimeError, match="a bug"):
         asyncio.run(loop.send("go"))
@@ -438,7 +438,9 @@ def test_contract():
     """
     plain = ReferenceLoop(MockModel(), {}, Config(max_rounds=7)).contract
     with_context = ReferenceLoop(MockModel(), {}, retriever=MockRetriever()).contract
-    never = ReferenceLoop(MockModel(), {}, Config(policy="never", approval={"destructive": "deny"})).contract
+    never = ReferenceLoop(
+        MockModel(), {}, Config(policy="never", approval={"destructive": "deny"}, on_failure="run")
+    ).contract
 
     assert {
         "messages_max": 307,
@@ -448,9 +450,11 @@ def test_contract():
         "safe_size": 205,
         "notes": ("context",),
         "asks_approval": True,
+        "skips_dependants": True,
     } == plain
     assert 308 == with_context["messages_max"]
-    assert {"safe_size": 205, "rounds_max": 1000, "notes": ("context",), "asks_approval": False} == never
+    refuses = {"asks_approval": False, "skips_dependants": False}
+    assert {"safe_size": 205, "rounds_max": 1000, "notes": ("context",), **refuses} == never
 
 
 def test_contract_is_harness_vocabulary():

@@ -146,7 +146,7 @@ def test_parallel_tools_placeholder():
     running: list[str] = []
     seen: list[list[str]] = []
 
-    @tool(category="read")
+    @tool(category="read", reads=())
     async def pause(label: str, steps: int) -> str:
         running.append(label)
         seen.append(list(running))
@@ -159,7 +159,8 @@ def test_parallel_tools_placeholder():
         ToolCall(id=label, name="pause", arguments=f'{{"label": "{label}", "steps": {steps}}}')
         for label, steps in (("a", 3), ("b", 1), ("c", 2))
     ]
-    loop = ReferenceLoop(Replies(asking(*calls), Message(role="assistant", content="done")), {"pause": pause})
+    model = Replies(asking(*calls), Message(role="assistant", content="done"))
+    loop = ReferenceLoop(model, {"pause": pause}, Config(parallel=False))
     asyncio.run(loop.send("go"))
 
     assert [["a"], ["b"], ["c"]] == seen
