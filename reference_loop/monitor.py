@@ -2,11 +2,12 @@
 
 import logging
 import time
+from asyncio import BaseEventLoop
 from bisect import bisect, bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from logging import DEBUG, INFO, WARNING
 from math import ceil, inf
 from typing import Any
 
@@ -15,7 +16,7 @@ from msgspec import Struct, field
 OPERATIONS = ("input_validation", "context_injection", "model_call", "tool_execution", "memory_management",
               "complete_iteration")  # fmt: skip
 WARNING_ABOVE_S, INFO_ABOVE_S = 5.0, 1.0
-BATCH = 256  # so many spans are kept, and so many durations of an operation are worked into its figures at once
+BATCH = 256  # so many spans are kept, and so many durations of an operation go into its figures at once
 BOUNDS_S = [*(1e-7 * 2 ** (step / 8) for step in range(8 * 36)), inf]  # of the histogram, 100 ns to almost 2 hours
 
 log = logging.getLogger("reference_loop")
@@ -23,7 +24,7 @@ current: ContextVar["Span | None"] = ContextVar("current", default=None)  # the 
 
 
 class Figures(Struct):
-    """The figures of one operation; times in seconds. Durations in ``new`` are in none of the others yet."""
+    """The figures of one operation; times in seconds. What is ``new`` is in none of the others yet."""
 
     count: int = 0
     failures: int = 0
@@ -33,7 +34,7 @@ class Figures(Struct):
     new: list[float] = []
 
     def settle(self) -> "Figures":
-        """Work in what is new; sorted, because then the histogram takes a bucket at a time."""
+        """Work in what is new; it is sorted, so that the histogram takes a bucket at a time."""
         new, self.new, begin = sorted(self.new), [], 0
         self.count += len(new)
         self.max_s = max([self.max_s, *new[-1:]])
@@ -47,7 +48,7 @@ class Figures(Struct):
 
 
 class Span(Struct, eq=False, gc=False):
-    """An operation from beginning to end, then the record of it; ``monitor`` is None when it is over."""
+    """An operation from beginning to end, and then its record; ``monitor`` is None when it is over."""
 
     monitor: Any
     operation: str
@@ -55,68 +56,73 @@ class Span(Struct, eq=False, gc=False):
     parent: "Span | None"
     started_s: float
     duration_s: float = 0.0
-    failed: bool = False
+    failed: str = ""
 
-    def fail(self) -> None:
-        """Count the operation as failed, though no exception leaves it."""
-        self.failed = True
+    def fail(self, why: str = "_OTHER") -> None:
+        """Count the operation as failed, though no exception leaves it; *why* is a type of error."""
+        self.failed = why
 
     def __enter__(self) -> "Span":
         current.set(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+    def __exit__(self, kind: Any, error: object, trace: object) -> None:
         monitor = self.monitor
         self.duration_s = duration_s = monitor.clock() - self.started_s
         self.monitor = None
         monitor.recent.append(self)
+        # What `Monitor.record` does, once more: to call it would cost too much.
         figures = monitor.figures[self.operation]
         figures.new.append(duration_s)
         if kind is not None or self.failed:
-            self.failed = True
+            self.failed = self.failed or kind.__qualname__
             figures.failures += 1
-        if duration_s > INFO_ABOVE_S or monitor.debug or len(figures.new) >= BATCH:
+        if duration_s > monitor.noted_above_s or len(figures.new) >= BATCH:
             monitor.note(self.operation, self.about, duration_s)
 
 
 class Monitor:
-    """Collects figures and spans; for one event loop. ``clock`` returns seconds, ``recent`` are spans that are over."""
+    """For one event loop. ``recent`` are the spans that ended last; ``clock`` returns seconds."""
 
     def __init__(self) -> None:
-        self.clock: Callable[[], float] = time.monotonic
+        self.begin(time.monotonic)
         self.recent: deque[Span] = deque(maxlen=BATCH)
         self.figures = defaultdict(Figures, {operation: Figures() for operation in OPERATIONS})
-        self.debug = False
         self._counts = Counter({"alerts.warning": 0, "alerts.info": 0, "errors_with_traceback": 0})
         self._watched: dict[str, float] = {}
 
-    def span(self, operation: str, about: str = "") -> Span:
-        """Begin an operation, to be used as a context manager; *about* says of what, such as the tool's name."""
+    def begin(self, clock: Callable[[], float]) -> None:
+        """A turn begins: take its clock, and look up whether DEBUG is on, which takes too long for every span."""
+        of_asyncio = getattr(clock, "__func__", None) is BaseEventLoop.time  # time.monotonic behind a Python call
+        self.clock = time.monotonic if of_asyncio else clock
+        self.noted_above_s = -inf if log.isEnabledFor(logging.DEBUG) else INFO_ABOVE_S
+
+    def span(self, operation: str, about: str = "") -> AbstractContextManager[Span]:
+        """Begin an operation, in the context that ends it; *about* says of what, such as the tool's name."""
         parent = current.get()
         while parent is not None and parent.monitor is None:
             parent = parent.parent
-        if parent is None:  # Only here, because it takes longer than reading the clock.
-            self.debug = log.isEnabledFor(DEBUG)
         return Span(self, operation, about, parent, self.clock())
 
     def record(self, operation: str, duration_s: float, *, failed: bool = False, about: str = "") -> None:
-        """Take a duration that was measured elsewhere into the figures."""
+        """Take in a duration that was measured elsewhere."""
         figures = self.figures[operation]
         figures.new.append(duration_s)
         figures.failures += failed
         self.note(operation, about, duration_s)
 
     def note(self, operation: str, about: str, duration_s: float) -> None:
-        """Log an operation at the level that its length deserves, and look after its figures."""
-        level = WARNING if duration_s > WARNING_ABOVE_S else INFO if duration_s > INFO_ABOVE_S else DEBUG
-        if level > DEBUG:
-            self._counts[f"alerts.{logging.getLevelName(level).lower()}"] += 1
+        """Log what is over at the level that its length deserves, a boundary at the lower one; settle a full batch."""
+        level = logging.DEBUG
+        if duration_s > INFO_ABOVE_S:
+            level = logging.WARNING if duration_s > WARNING_ABOVE_S else logging.INFO
+            self._counts["alerts.warning" if level == logging.WARNING else "alerts.info"] += 1
         log.log(level, "%s%s took %.6f s", operation, about and f" {about}", duration_s)
         if len(self.figures[operation].new) >= BATCH:
             self.figures[operation].settle()
 
     def quantile(self, operation: str, share: float) -> float:
-        """Return how long *share* of the operations took at most, in seconds: never too low, at most 9 % too high."""
+        """Return how long *share* of the operations took at most, in seconds: never too low, at most 9.1 % too high."""
         figures = self.figures[operation].settle()
         wanted = ceil(share * figures.count)
         for bucket, count in sorted(figures.buckets.items()):
@@ -139,9 +145,9 @@ class Monitor:
 
     def statistics(self) -> dict[str, float]:
         """Return the figures as a flat mapping."""
+        settled = {operation: figures.settle() for operation, figures in self.figures.items()}
         names = ("count", "failures", "max_s", "total_s")
-        by_operation = [(operation, figures.settle()) for operation, figures in self.figures.items()]
-        return {f"{each}.{name}": getattr(figures, name) for each, figures in by_operation for name in names} | self._counts
+        return {f"{each}.{name}": getattr(settled[each], name) for each in settled for name in names} | self._counts
 
 
 class NullMonitor(Monitor):
@@ -154,6 +160,6 @@ class NullMonitor(Monitor):
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None: ...
-    def fail(self) -> None: ...
+    def fail(self, why: str = "") -> None: ...
     def record(self, operation: str, duration_s: float, *, failed: bool = False, about: str = "") -> None: ...
     def watch(self, name: str, value: float, above: float) -> None: ...
