@@ -47,7 +47,8 @@ class OtelMonitor(Monitor):
                 metric, "s", explicit_bucket_boundaries_advisory=bounds
             )
         subject = self._subjects.get(operation, about)
-        attributes = {"gen_ai.operation.name": word, "gen_ai.provider.name": self._provider, key: subject}
+        attributes = {"gen_ai.operation.name": word, "gen_ai.provider.name": self._provider}
+        attributes |= {key: subject} if subject else {}
         return f"{word} {subject}".rstrip(), attributes, self._histograms[metric]
 
     @contextmanager

@@ -70,6 +70,7 @@ def test_turn():
     assert shared | {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "multiply"} == executed.attributes
     assert [SpanKind.INTERNAL, SpanKind.CLIENT, SpanKind.INTERNAL] == [each.kind for each in (agent, chat, executed)]
     assert {StatusCode.UNSET} == {span.status.status_code for span in spans.values()}
+    assert shared | {"gen_ai.operation.name": "loop.trim"} == spans["loop.trim"].attributes
     parents = told.parents()
     assert "invoke_agent helper" == parents["chat small-1"] == parents["loop.trim"] == parents["loop.input_validation"]
     assert "invoke_agent helper" not in parents
