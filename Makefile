@@ -39,7 +39,7 @@ lint: .venv/.stamp  ## Format the code, and mend what ruff can mend
 lock:  ## Write requirements.lock anew from pyproject.toml; needs uv
 	@test -n "$(UV)" || { echo "make lock needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --no-config \
-	  --python-version 3.11 --extra dev --extra tokens pyproject.toml --output-file requirements.lock
+	  --python-version 3.11 --extra dev --extra otel --extra tokens pyproject.toml --output-file requirements.lock
 
 clean:  ## Remove the environment and everything that tools left behind
 	rm -rf .venv .looprig .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist reports/runs

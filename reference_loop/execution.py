@@ -204,7 +204,7 @@ class Round:
                 limit_s = getattr(job.tool, "timeout_s", None) or self._by.limit_s
                 job.text = as_text(await within(limit_s, self._attempts(job)))
             except (Exception, asyncio.CancelledError, GeneratorExit) as error:
-                span.fail()
+                span.fail(type(error).__qualname__)
                 if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
                     raise  # The turn was cancelled. A tool that raises this by itself has failed.
                 self._monitor.error(f"tool {name}", error)

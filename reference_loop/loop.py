@@ -42,12 +42,13 @@ class ReferenceLoop:
         approve: Approve | None = None,
         retriever: Retriever | None = None,
         on_text: Callable[[str], None] | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self._config = config = config or Config()
         self._model = model
         self._retriever = retriever or (MockRetriever() if config.retriever == "mock" else None)
         self._on_text = on_text
-        self._monitor = Monitor() if config.monitor else NullMonitor()
+        self._monitor = monitor or (Monitor() if config.monitor else NullMonitor())
         self._policy = config.new_policy()
         self._history = History(self._policy, check_every=config.check_every, monitor=self._monitor)
         self.journal = Journal(config.journal) if config.journal else None
@@ -78,7 +79,7 @@ class ReferenceLoop:
         """
         if self._interrupted:
             raise TurnInProgress("the process ended in the middle of a turn; await resume() before the next send")
-        with self._turn():
+        with self._turn(), self._monitor.span("complete_iteration"):
             with self._monitor.span("input_validation"):
                 validate(text, self._config.max_input_chars)
             context = await self._context(self._retriever, text) if self._retriever is not None else None
@@ -89,7 +90,7 @@ class ReferenceLoop:
         """Finish the turn that was under way when the session's last process ended; None where there was none."""
         if not self._interrupted:
             return None
-        with self._turn():
+        with self._turn(), self._monitor.span("complete_iteration"):
             self._interrupted = False
             if self.history[-1].role != "assistant":
                 return await self._answer(None)
@@ -104,10 +105,9 @@ class ReferenceLoop:
         if self._in_turn:
             raise TurnInProgress("a turn is running; await its answer before the next send")
         self._in_turn = True
-        self._monitor.clock = asyncio.get_running_loop().time
+        self._monitor.begin(asyncio.get_running_loop().time)
         try:
-            with self._monitor.span("complete_iteration"):
-                yield
+            yield
         finally:
             self._in_turn = False
 
@@ -129,22 +129,24 @@ class ReferenceLoop:
 
     def _end_turn(self) -> None:
         self._history.end_turn()
+        self._monitor.watch("memory_utilization", self._utilization(), above=1.5)
         if self.journal is not None:
             with self._monitor.span("persistence"):
                 self.journal.turn_over()
 
     async def _ask(self, request: list[Message]) -> Message:
         """Return the model's reply, or an answer that says how the call failed."""
-        try:
-            with self._monitor.span("model_call"):
+        with self._monitor.span("model_call") as span:
+            try:
                 work = self._streamed(request) if self._config.stream else self._model.acomplete(request)
                 reply: object = await within(self._config.model_timeout_s, work)
-            if not isinstance(reply, Message) or reply.role != "assistant":
-                raise TypeError(f"a model answers with an assistant message, not {reply!r:.80}")
-            return reply
-        except Exception as error:
-            self._monitor.error("the model call", error)
-            return Message(role="assistant", content=f"The model call failed: {describe(error)}")
+                if not isinstance(reply, Message) or reply.role != "assistant":
+                    raise TypeError(f"a model answers with an assistant message, not {reply!r:.80}")
+                return reply
+            except Exception as error:
+                span.fail(type(error).__qualname__)
+                self._monitor.error("the model call", error)
+                return Message(role="assistant", content=f"The model call failed: {describe(error)}")
 
     async def _streamed(self, request: list[Message]) -> Message:
         """Return the whole reply of a stream, and show its text as it comes."""
@@ -177,7 +179,7 @@ class ReferenceLoop:
             try:
                 return await within(self._config.tool_timeout_s, context_for(text, retriever))
             except Exception as error:
-                span.fail()
+                span.fail(type(error).__qualname__)
                 self._monitor.error("the retrieval of context", error)
                 return None
 
@@ -210,14 +212,16 @@ class ReferenceLoop:
 
     def statistics(self) -> dict[str, float]:
         """Return the loop's own figures; ``timestamp`` is wall time, in seconds since the epoch."""
-        length, pairs = len(self._history), self._config.max_history_pairs
         return {
-            "conversation_length": length,
-            "max_history_pairs": pairs,
-            "memory_utilization": length / safe_size(pairs),
+            "conversation_length": len(self._history),
+            "max_history_pairs": self._config.max_history_pairs,
+            "memory_utilization": self._utilization(),
             "timestamp": time.time(),
             **self._monitor.statistics(),
         }
+
+    def _utilization(self) -> float:
+        return len(self._history) / safe_size(self._config.max_history_pairs)
 
     def close(self) -> None:
         """End the conversation; the history can still be read."""

@@ -20,12 +20,14 @@ from looprig.runner import Outcome, RunOptions, run
 from looprig.scenario import PlannedCall, Round, Scenario, Turn, user_text
 from looprig.suite import Settings
 
-# TODO: with parallel execution on main, BEFORE and SEED get ",parallel=off"; here is the one place to switch it.
-BEFORE = "reference,policy=end-of-turn,monitor=off"
-SEED = "reference,policy=seed"
+BEFORE = "reference,policy=end-of-turn,parallel=off,monitor=off"
+SEED = "reference,policy=seed,parallel=off"
 OURS = "reference,policy=grouped"
 SEED_RULE = "reference,policy=incremental"
 """The seed's incremental trim alone, looked at after every append: what its thresholds are read from."""
+
+UNTRIMMED = "reference,policy=never"
+"""A loop whose history grows without end."""
 
 LOOPS: Mapping[str, str] = {"before": BEFORE, "seed": SEED, "ours": OURS}
 

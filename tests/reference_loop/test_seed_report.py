@@ -89,9 +89,9 @@ def test_performance_monitoring(caplog: pytest.LogCaptureFixture):
     An operation is logged at WARNING above 5 s, at INFO above 1 s, else at DEBUG, and is counted at every level.
     """
     monitor, now = Monitor(), iter([0.0, 5.5, 10.0, 12.0, 20.0, 20.5])
-    monitor.clock = lambda: next(now)
 
     with caplog.at_level(logging.DEBUG, "reference_loop"):
+        monitor.begin(lambda: next(now))
         for _ in range(3):
             with monitor.span("model_call"):
                 pass
