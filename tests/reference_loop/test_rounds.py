@@ -648,7 +648,7 @@ def test_audit(in_thread: bool, caplog: pytest.LogCaptureFixture):
     (record,) = caplog.records
     assert logging.ERROR == record.levelno
     assert "the audit of tool sly failed" == record.message
-    assert "UndeclaredAccess: writes file:a" in caplog.text
+    assert "undeclared: writes file:a" in caplog.text
     assert 1 == monitor.statistics()["errors_with_traceback"]
 
     log.clear()
