@@ -14,6 +14,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+from msgspec import Struct
+
 from looprig.messages import Message, ToolCall
 from reference_loop.approval import Approval
 from reference_loop.errors import describe
@@ -22,7 +24,7 @@ from reference_loop.resources import EVERYTHING, NOTHING, Access, declared, orde
 from reference_loop.tools import TimedOut, Tools, run_tool, within
 
 RETRIES = 2
-"""How often an idempotent tool is run again where it fails within its limit."""
+"""How often a tool that is idempotent is run again after a failure."""
 
 
 @dataclass
@@ -53,8 +55,7 @@ class Execution:
             await Round(self, calls, deliver).run()
 
 
-@dataclass(eq=False, slots=True)
-class Job:
+class Job(Struct, eq=False):
     """One call on its way to its result, ``text``; ``blamed`` is the call that failed: this one, or one before it.
 
     ``tail_s`` is how long the call is expected to take, with the longest chain of calls behind it. ``admitted``, of a
@@ -64,15 +65,15 @@ class Job:
     number: int
     call: ToolCall
     tool: Any = None
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = {}
     access: Access = NOTHING
     admitted: asyncio.Event | None = None
+    before: list["Job"] = []
+    after: list["Job"] = []
+    waits: int = 0
     tail_s: float = 0.0
     ready_s: float = 0.0
     took_s: float = 0.0
-    before: list["Job"] = field(default_factory=list)
-    after: list["Job"] = field(default_factory=list)
-    waits: int = 0
     text: str | None = None
     text_if_cancelled: str = "not run: cancelled"
     blamed: "Job | None" = None
@@ -82,40 +83,22 @@ class Job:
 
 
 class Round:
-    """One round: `run` starts what may run, and takes the news from the tasks that do it."""
+    """One round: `run` starts what may run, and hears from the tasks that do it."""
 
     def __init__(self, execution: Execution, calls: Sequence[ToolCall], deliver: Callable[[Message], None]) -> None:
         self._by, self._deliver, self._monitor = execution, deliver, execution.monitor
-        self._jobs = [self._job(number, call) for number, call in enumerate(calls)]
+        self._jobs = [Job(number, call) for number, call in enumerate(calls)]
         self._open = deque(self._jobs)
         self._ready: list[tuple[float, int, Job]] = []
         self._running: set[Job] = set()
         self._news: asyncio.Queue[Job | BaseException] = asyncio.Queue()
-        for job, before in zip(self._jobs, order([each.access for each in self._jobs]), strict=True):
-            job.before = [self._jobs[number] for number in before]
-            awaited = job.before if execution.parallel else self._jobs[: job.number][-1:]
-            job.waits = len(awaited)
-            for each in awaited:
-                each.after.append(job)
-        for job in reversed(self._jobs):
-            job.tail_s += max([each.tail_s for each in job.after], default=0.0)
-
-    def _job(self, number: int, call: ToolCall) -> Job:
-        try:
-            tool, arguments = self._by.tools[call.name], parse_arguments(call.arguments)
-        except KeyError:
-            available = ", ".join(self._by.tools) or "none"
-            return Job(number, call, text=f"error: there is no tool {call.name!r}; available: {available}")
-        except ValueError as error:
-            return Job(number, call, text=f"error: the arguments {error}")
-        access = EVERYTHING if call.name in self._by.liars else declared(tool, arguments)
-        admitted = asyncio.Event() if self._by.approval.asks(tool) else None
-        expected_s = getattr(tool, "expected_s", None) or self._by.took_s.get(call.name, 1.0)
-        return Job(number, call, tool, arguments, access, admitted, expected_s)
 
     async def run(self) -> None:
         """Run all calls; each result is delivered whatever happens."""
         try:
+            for job in self._jobs:
+                self._prepare(job)
+            self._link()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._ask_one_by_one())
                 self._go_on([job for job in self._jobs if not job.waits and self._admit(job)])
@@ -137,6 +120,30 @@ class Round:
                     self._hand_over()
         self._monitor.record("critical_path", max([job.took_s for job in self._jobs], default=0.0))
 
+    def _prepare(self, job: Job) -> None:
+        name, tools = job.call.name, self._by.tools
+        if name not in tools:
+            job.text = f"error: there is no tool {name!r}; available: {', '.join(tools) or 'none'}"
+            return
+        try:
+            job.tool, job.arguments = tools[name], parse_arguments(job.call.arguments)
+        except ValueError as error:
+            job.text = f"error: the arguments {error}"
+            return
+        job.access = EVERYTHING if name in self._by.liars else declared(job.tool, job.arguments)
+        job.admitted = asyncio.Event() if self._by.approval.asks(job.tool) else None
+        job.tail_s = getattr(job.tool, "expected_s", None) or self._by.took_s.get(name, 1.0)
+
+    def _link(self) -> None:
+        for job, before in zip(self._jobs, order([each.access for each in self._jobs]), strict=True):
+            job.before = [self._jobs[number] for number in before]
+            awaited = job.before if self._by.parallel else self._jobs[: job.number][-1:]
+            job.waits = len(awaited)
+            for each in awaited:
+                each.after.append(job)
+        for job in reversed(self._jobs):
+            job.tail_s += max([each.tail_s for each in job.after], default=0.0)
+
     def _go_on(self, jobs: list[Job]) -> None:
         """Go on with jobs that nothing holds up: one that has its text makes way for others, any other may run."""
         for job in jobs:
@@ -144,7 +151,7 @@ class Round:
                 job.ready_s = asyncio.get_running_loop().time()
                 heappush(self._ready, (-job.tail_s, job.number, job))
                 continue
-            job.took_s += max([each.took_s for each in job.before], default=0.0)
+            job.took_s += max([each.took_s for each in job.before], default=0.0)  # The critical path up to here.
             for each in job.after:
                 each.waits -= 1
                 if not each.waits and self._admit(each):
@@ -154,7 +161,8 @@ class Round:
 
     def _admit(self, job: Job) -> bool:
         """Take up a job when those before it are done; return whether it can go on without a question."""
-        if self._by.on_failure == "skip" and (failed := [each.blamed for each in job.before if each.blamed]):
+        failed = [each.blamed for each in job.before if each.blamed is not None]
+        if failed and self._by.on_failure == "skip":
             job.blamed = min(failed, key=lambda each: each.number)
             job.text = f"not run: depends on call {job.blamed.call.id} ({job.blamed.call.name}), which failed"
         if job.admitted is not None:
@@ -212,7 +220,7 @@ class Round:
         job.took_s = self._by.took_s[name] = now() - started_s
         if beyond := undeclared(job.access, accesses):
             self._by.liars.add(name)
-            self._monitor.error(f"the audit of tool {name}", UndeclaredAccess(", ".join(beyond)))
+            self._monitor.error(f"the audit of tool {name}", RuntimeError(f"undeclared: {', '.join(beyond)}"))
 
     async def _attempts(self, job: Job) -> object:
         for _ in range(RETRIES if getattr(job.tool, "idempotent", False) else 0):
@@ -221,10 +229,6 @@ class Round:
             except Exception as error:
                 self._monitor.error(f"tool {job.call.name}, which is run again,", error)
         return await run_tool(job.tool, job.arguments)
-
-
-class UndeclaredAccess(Exception):
-    """A tool touched what it does not declare."""
 
 
 def _refuse_constant(name: str) -> None:

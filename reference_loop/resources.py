@@ -68,22 +68,23 @@ def order(accesses: Sequence[Access]) -> list[set[int]]:
     Of each resource, only the last writer and the readers since are named: they have waited for those before them.
     """
     since: dict[str, list[int]] = {}  # first the last writer, or -1, then the readers
-    patterns: list[str] = []
+    patterns = {name for access in accesses for names in access for name in names if name[-1:] == "*"}
 
     def meeting(name: str) -> list[list[int]]:
-        if name[-1:] == "*":
-            patterns.append(name)
-            return [since[each] for each in since if covers(name, each) or covers(each, name)]
-        found = [since[each] for each in patterns if covers(each, name)]
-        return [*found, since[name]] if name in since else found
+        among = since if name in patterns else patterns & since.keys()
+        return [since[each] for each in among if covers(name, each) or covers(each, name)]
 
     result: list[set[int]] = []
     for number, (reads, writes) in enumerate(accesses):
-        before = {each[0] for name in reads for each in meeting(name)}
+        before: set[int] = set()
         for name in reads:
-            since.setdefault(name, [-1]).append(number)
+            before.add(since.setdefault(name, [-1])[0])
+            before.update([each[0] for each in meeting(name)] if patterns else ())
+            since[name].append(number)
         for name in writes:
-            before.update(*meeting(name))
+            before.update(since.get(name, ()), *(meeting(name) if patterns else ()))
             since[name] = [number]
-        result.append(before - {-1, number})
+        before.discard(-1)
+        before.discard(number)
+        result.append(before)
     return result
