@@ -11,7 +11,7 @@ import pytest
 import reference_loop
 from reference_loop import Config, MockModel, ReferenceLoop
 
-LINES_MAX = 1850
+LINES_MAX = 1950
 FILES = sorted(Path(reference_loop.__file__).parent.rglob("*.py"))
 
 
