@@ -38,7 +38,7 @@ class Approval(NamedTuple):
                 answer = self.approve(call.id, call.name, call.arguments)
                 answer = await answer if inspect.isawaitable(answer) else answer
             except Exception as error:
-                span.fail()
+                span.fail(type(error).__qualname__)
                 self.monitor.error(f"asking for approval of {call.name}", error)
                 return "the question for approval failed"
         return None if answer is True else "not approved"
