@@ -10,6 +10,8 @@ from operator import itemgetter
 from looprig.messages import Message
 from reference_loop.policies.base import NEVER, Policy
 
+RANK = itemgetter(0)
+
 
 class Grouped(Policy):
     """Above the trigger keep all system messages, the current user message and the newest whole units.
@@ -78,8 +80,8 @@ class Grouped(Policy):
         self._dropped, self._due = dropped, self.trigger + dropped
         if cut != newest:
             self.due = self._due
-        before, self._start = self._start, cut + bisect_right(self._systems, cut, key=itemgetter(0))
+        before, self._start = self._start, cut + bisect_right(self._systems, cut, key=RANK)
         self.head = [message for _, message in self._systems[: self._start - cut]]
         if pinned:
-            self.head.insert(bisect_right(self._systems, self._user_rank, key=itemgetter(0)), self._user)
+            self.head.insert(bisect_right(self._systems, self._user_rank, key=RANK), self._user)
         return self._start - before
