@@ -22,9 +22,10 @@ from looprig.trace import Request, Span
 
 
 class Ledger:
-    """The positions of one session's messages."""
+    """The positions of one session's messages; ``mask`` is what its loop's contract says."""
 
-    def __init__(self, session: int) -> None:
+    def __init__(self, session: int, mask: str | None = None) -> None:
+        self.mask = mask
         self._session = session
         self._window: list[Message] = []
         self._positions: list[int] = []
@@ -90,8 +91,11 @@ class Ledger:
 
         A result that answers an open call, a system message and a named note are taken to be new:
         looking for them among all that was ever said would cost work that grows with the conversation.
+        So are masked results, which all read the same.
         """
         if message.role == "system" or message.name is not None or message.tool_call_id in self._open_ids:
+            return None
+        if message.role == "tool" and message.content == self.mask:
             return None
         try:
             return len(self._hashes) - 1 - self._hashes[::-1].index(hash(message))

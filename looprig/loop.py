@@ -139,6 +139,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``rounds_max``: no turn asks the model more often.
     ``safe_size``: what utilisation is relative to.
     ``notes``: names of messages that the loop adds by itself (summaries, retrieved context).
+    ``mask``: the text that the loop puts in place of old tool results, once the model has seen them.
     ``asks_approval``: every call of a ``destructive`` tool is put to ``tools.approve`` first.
     ``skips_dependants``: where a tool call fails, those later in its round that conflict with it need not run.
     ``waive``: code of an invariant to the reason why it does not apply; printed in every report.
@@ -151,6 +152,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rounds_max: int | None = None
     safe_size: int | None = None
     notes: tuple[str, ...] = ()
+    mask: str | None = None
     asks_approval: bool = False
     skips_dependants: bool = False
     waive: Mapping[str, str] = {}

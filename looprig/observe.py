@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,7 +19,8 @@ from looprig.ledger import positions_of
 from looprig.loop import Contract
 from looprig.messages import Message, ToolCall
 from looprig.scenario import Turn, place_in
-from looprig.tokens import Counter, counter, message_tokens
+from looprig.tokens import Counter as TokenCounter
+from looprig.tokens import counter, message_tokens
 from looprig.trace import (
     Approval,
     Event,
@@ -45,6 +47,7 @@ class Entry:
     appeared; ``owner`` is, for a result, the entry of the assistant message that asked for it, and
     ``call`` the number of its call; ``index`` is where it stands in the current request, -1 where it
     does not. ``forgiven`` entries belong to a turn that failed: a loop may keep or undo such a turn.
+    ``first_text`` is the hash of what a result said when it was sent first, where another text has taken its place.
     ``replaced`` entries are sent in another form (with an id of the loop's own, say), as an entry that has taken
     over their ``order``, which is what tells older from newer.
     """
@@ -52,6 +55,7 @@ class Entry:
     __slots__ = (
         "answered",
         "call",
+        "first_text",
         "forgiven",
         "index",
         "kind",
@@ -75,6 +79,7 @@ class Entry:
         self.owner: Entry | None = None
         self.call = -1
         self.answered: list[int] | None = [0] * len(message.tool_calls) if message.tool_calls else None
+        self.first_text: int | None = None
         self.forgiven = False
         self.replaced = False
 
@@ -105,8 +110,8 @@ class SessionState:
     newest_reply: Entry | None = None
     refused: list[str] = field(default_factory=list)
     tokens: int = 0
-    notes: int = 0
-    """How many notes the current request has."""
+    notes: Counter[str | None] = field(default_factory=Counter)
+    """How many notes of each name the current request has."""
     positions: int = 0
     turn: int = -1
     plan: Turn | None = None
@@ -181,7 +186,7 @@ class Observer:
         self._probes: dict[int, TrimProbed] = {}
         self._turn_entries: dict[int, list[Entry]] = {}
         self._requests = 0
-        self._count: Counter = counter("estimate")
+        self._count: TokenCounter = counter("estimate")
 
     def see(self, event: Event) -> View | None:
         """Take one event in; return the view that it completes, if it does."""
@@ -287,7 +292,7 @@ class Observer:
             view = self._extend(state, event, new)
         else:
             view = self._cut(state, event, new)
-        turn.said += sum(1 for entry in new if entry.kind == "result")
+        turn.said += _results(new)
         view.same_tokens = (
             before_tokens if view.same == before_size else sum(entry.tokens for entry in view.entries[: view.same])
         )
@@ -305,7 +310,8 @@ class Observer:
         self._resolve(state, added)
         for entry in added:
             state.tokens += entry.tokens
-            state.notes += entry.kind == "note"
+            if entry.kind == "note":
+                state.notes[entry.message.name] += 1
         missing = [entry for entry in state.unsent if not entry.kept and not entry.replaced]
         judged = added if same else state.entries
         return self._view(state, event, same, added, judged, missing)
@@ -327,7 +333,8 @@ class Observer:
             if entry.kind == "result" and id(entry) in was and (entry.owner is None or not entry.owner.kept):
                 self._find_owner(state, entry)  # its call may have come back
         state.tokens = sum(entry.tokens for entry in entries)
-        state.notes = sum(1 for entry in entries if entry.kind == "note")
+        state.notes = Counter(entry.message.name for entry in entries if entry.kind == "note")
+        _remember_first_texts(old, added)
         there = set(map(_place, entries))  # of a message that was sent twice, one may stay
         gone = [
             entry
@@ -490,9 +497,24 @@ class Observer:
 def _before(size: int, unsent: Sequence[Entry], new: Sequence[Entry]) -> int:
     """Return the largest size the history can have had: all that was there, said, asked for and answered."""
     calls = sum(len(entry.message.tool_calls) for entry in unsent)
-    results = sum(1 for entry in new if entry.kind == "result")
+    results = _results(new)
     others = sum(1 for entry in new if entry.kind not in ("result", "note"))
     return size + len(unsent) + max(calls, results) + others
+
+
+def _results(new: Iterable[Entry]) -> int:
+    """Count the results that have just come in: one that another text has taken the place of came in before."""
+    return sum(1 for entry in new if entry.kind == "result" and entry.first_text is None)
+
+
+def _remember_first_texts(old: Iterable[Entry], added: Iterable[Entry]) -> None:
+    """Find the results that were sent with another text in the request before."""
+    gone = {_place(entry): entry for entry in old if entry.kind == "result" and not entry.kept}
+    for entry in added:
+        before = gone.get(_place(entry)) if entry.kind == "result" else None
+        if before is not None and entry.owner is not None and entry.owner.answered is not None:
+            entry.owner.answered[entry.call] -= 1  # It answers nothing anew.
+            entry.first_text = hash(before.message.content) if before.first_text is None else before.first_text
 
 
 def _place(entry: Entry) -> tuple[int, int]:

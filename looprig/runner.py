@@ -433,6 +433,7 @@ class _Player:
         session.tell(self._sink.emit)
         contract = self._options.contract or contract_of(loop)
         session.trim = loop.trim if has(loop, "trim") else None
+        session.ledger.mask = contract.mask
         listener = _Listener(session, contract.trigger)
         if has(loop, "observe"):
             with blamed("observe"):

@@ -227,7 +227,10 @@ class ScriptedModel:
         before = session.ledger.remembered() if session.trim is not None else []
         request = self._numbered(messages)
         if session.trim is not None and not request.extends:
-            session.emit(probe(session.trim, [*before, *request.new], session.number))
+            new = (
+                message for message in request.new if message.role != "tool" or message.content != session.ledger.mask
+            )
+            session.emit(probe(session.trim, [*before, *new], session.number))
         session.emit(request)
         plan = self._plan(messages)
         session.requests_in_turn += 1

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from reference_loop.approval import DEFAULT_APPROVAL, Decision
 from reference_loop.errors import ConfigError, did_you_mean
-from reference_loop.policies import POLICIES, HistoryPolicy
+from reference_loop.policies import POLICIES, Policy
 
 Whole = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -57,7 +57,7 @@ class Config(Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"{field.name}={value!r} makes no sense: {error}{hint}") from None
         self.new_policy()  # Refuses a trigger and a target that do not go together.
 
-    def new_policy(self) -> HistoryPolicy:
+    def new_policy(self) -> Policy:
         """Return a fresh policy, for one history."""
         return POLICIES[self.policy](self.max_history_pairs, self.trigger, self.target)
 

@@ -1,92 +1,100 @@
 """The messages that the loop remembers, and when they are trimmed."""
 
-from __future__ import annotations
-
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from looprig.messages import Message
 from reference_loop.monitor import Monitor, NullMonitor
-from reference_loop.policies import HistoryPolicy, Trim
+from reference_loop.policies import Policy
 
 
 class HistoryListener(Protocol):
-    """Hears what happens to a history."""
+    """Hears the length after each append, before any trim; and of each trim, with the CPU time that it took."""
 
-    def appended(self, length: int) -> None:
-        """One message was appended; the history now has *length* messages, before any trim."""
-        ...
-
-    def trimmed(self, before: int, after: int, pause_ns: int) -> None:
-        """A trim took the history from *before* to *after* messages, and took *pause_ns* of CPU time."""
-        ...
+    def appended(self, length: int) -> None: ...
+    def trimmed(self, before: int, after: int, pause_ns: int) -> None: ...
 
 
 class History:
     """Messages in order. The trigger is checked after append number 0, *check_every*, 2 * *check_every* and so on."""
 
-    def __init__(self, policy: HistoryPolicy, *, check_every: int = 1, monitor: Monitor | None = None) -> None:
-        self._messages: list[Message] = []
+    def __init__(self, policy: Policy, *, check_every: int = 1, monitor: Monitor | None = None) -> None:
         self._policy = policy
         self._check_every = check_every
-        self._appends = 0
-        self._listeners: list[HistoryListener] = []
         self._monitor = monitor or NullMonitor()
+        self._tail: deque[Message] = deque()
+        """All messages behind the policy's head; before them some that were dropped and are not freed yet."""
+        self._dropped = self._appends = 0
         self.journal: Callable[[Message], None] | None = None
         """Hears every message before any trim."""
+        self._listeners: list[HistoryListener] = []
+        self.observe = self._listeners.append
 
     def __len__(self) -> int:
-        return len(self._messages)
-
-    def snapshot(self) -> tuple[Message, ...]:
-        """Return a copy that nothing changes any more."""
-        return tuple(self._messages)
-
-    def observe(self, listener: HistoryListener) -> None:
-        self._listeners.append(listener)
+        return len(self._policy.head) + len(self._tail) - self._dropped
 
     def append(self, message: Message) -> None:
         """Remember *message*, and trim if that is due."""
-        messages = self._messages
-        number = self._appends
+        number, tail, policy = self._appends, self._tail, self._policy
         self._appends = number + 1
-        messages.append(message)
+        tail.append(message)
+        policy.note(message, number, tail)
         if self.journal is not None:
             self.journal(message)
-        for listener in self._listeners:
-            listener.appended(len(messages))
-        if number % self._check_every == 0 and (trim := self._policy.on_append(messages)) is not None:
-            self._run(trim)
+        if self._listeners:
+            for listener in self._listeners:
+                listener.appended(len(self))
+        if self._dropped > 1:  # Freed by twos, so that no append pays for all that a trim dropped.
+            self._dropped -= 2
+            tail.popleft()
+            tail.popleft()
+        if number >= policy.due and number % self._check_every == 0:
+            self._trim(turn_over=False)
 
     def end_turn(self) -> None:
         """The turn is over: trim if that is due now."""
-        if (trim := self._policy.on_turn_end(self._messages)) is not None:
-            self._run(trim)
+        if self._appends > self._policy.due_after_turn:
+            self._trim(turn_over=True)
 
-    def request(self, context: Message | None = None) -> list[Message]:
-        """Return a fresh list for the model, with *context* right before the newest user message.
-
-        Where a policy has dropped every user message, the context has lost its place and stays away.
-        """
-        messages = self._messages.copy()
-        if context is None:
-            return messages
-        for index in range(len(messages) - 1, -1, -1):
-            if messages[index].role == "user":
-                messages.insert(index, context)
-                break
-        return messages
-
-    def _run(self, trim: Trim) -> None:
-        before = len(self._messages)
+    def _trim(self, turn_over: bool) -> None:
+        before = len(self)
         with self._monitor.span("memory_management"):
             # The thread's own time: a pause that another process causes is not the policy's.
             started_ns = time.thread_time_ns()
-            kept = trim(self._messages)
+            left = self._policy.cut(islice(self._tail, self._dropped, None), turn_over)
             pause_ns = time.thread_time_ns() - started_ns
-        if kept is None:
-            return
-        self._messages = kept
-        for listener in self._listeners:
-            listener.trimmed(before, len(kept), pause_ns)
+        self._dropped += left
+        for listener in self._listeners if left else ():
+            listener.trimmed(before, len(self), pause_ns)
+
+    def snapshot(self) -> tuple[Message, ...]:
+        """Return a copy that nothing changes any more."""
+        return tuple(self.request())
+
+    def request(self, context: Message | None = None) -> list[Message]:
+        """Return a fresh list for the model, with *context* right before the newest user message, if there is one."""
+        messages = [*self._policy.head, *islice(self._tail, self._dropped, None)]
+        users = (index for index in range(len(messages) - 1, -1, -1) if messages[index].role == "user")
+        if context is not None and (newest := next(users, None)) is not None:
+            messages.insert(newest, context)
+        return messages
+
+
+def pure_trim(new_policy: Callable[[], Policy]) -> Callable[[Sequence[Message]], list[Message]] | None:
+    """Return a policy's trim as a pure function, which is asked once; None for a policy that promises nothing."""
+    if not new_policy().promises():
+        return None
+
+    def trim(messages: Sequence[Message]) -> list[Message]:
+        policy, tail, left = new_policy(), deque[Message](), 0
+        for number, message in enumerate(messages):
+            tail.append(message)
+            policy.note(message, number, tail)
+        if (turn_over := len(tail) > policy.due_after_turn) or len(tail) > policy.due:
+            left = policy.cut(iter(tail), turn_over)
+        return [*policy.head, *islice(tail, left, None)]
+
+    return trim

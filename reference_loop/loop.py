@@ -6,7 +6,7 @@ untouched; no tool call is left without a result; what fails is answered, logged
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from reference_loop.approval import Approval, Approve
 from reference_loop.config import Config
 from reference_loop.errors import LoopClosed, TurnInProgress, describe
 from reference_loop.execution import Execution
-from reference_loop.history import History
+from reference_loop.history import History, pure_trim
 from reference_loop.inputs import CONTEXT_NAME, MockRetriever, Retriever, context_for, validate
 from reference_loop.monitor import Monitor, NullMonitor
 from reference_loop.persistence import Journal
@@ -67,7 +67,7 @@ class ReferenceLoop:
         self._in_turn = self._in_round = self._closed = False
         self._held: list[Message] = []
         self.observe = self._history.observe
-        self.trim = self._trim if self._policy.trim is not None else None
+        self.trim = pure_trim(config.new_policy)
         if config.system and not self._history:
             self.add_system(config.system)
 
@@ -199,13 +199,13 @@ class ReferenceLoop:
     @property
     def contract(self) -> dict[str, Any]:
         """What the loop promises, under the names of ``looprig.loop.Contract``."""
-        promised: dict[str, Any] = self._policy.promises()
+        promised: dict[str, Any] = dict(self._policy.promises())
         if self._retriever is not None and "messages_max" in promised:
             promised["messages_max"] += 1  # A request carries the context on top of the history.
         return promised | {
             "rounds_max": self._config.max_rounds,
             "safe_size": safe_size(self._config.max_history_pairs),
-            "notes": (CONTEXT_NAME,),
+            "notes": (CONTEXT_NAME, *promised.get("notes", ())),
             "asks_approval": self._config.decisions()["destructive"] == "ask",
             "skips_dependants": self._config.on_failure == "skip",
         }
@@ -228,8 +228,3 @@ class ReferenceLoop:
         self._closed = True
         if self.journal is not None:
             self.journal.close()
-
-    def _trim(self, messages: Sequence[Message]) -> list[Message]:
-        """The policy's trim as a pure function: what would stay of *messages*."""
-        kept = self._policy.trim(messages) if self._policy.trim is not None else None
-        return list(messages) if kept is None else kept

@@ -11,17 +11,27 @@ from looprig.scenario import Place, place_in, place_of, result_text
 
 
 def request_is_what_was_said(view: RequestView) -> Judgements:
-    """A request is an ordered, unaltered part of what was said; messages that the loop declares as notes are exempt.
+    """A request is an ordered, unaltered part of what was said; notes and the mask that the loop declares are exempt.
 
-    Providers see no error when a message is rewritten, moved or invented: only the model does.
+    Providers see no error when a message is rewritten, moved or invented: only the model does. A tool result that
+    was sent may give way to the declared mask, and to no other text.
     """
     for entry in view.added:
         if entry.kind == "invented":
             yield f"nobody said {named(entry)}: {entry.message.content[:60]!r}"
         elif entry.kind in ("user", "assistant"):
             yield None
+        elif entry.first_text is not None:
+            yield _rewritten(view, entry)
     if view.cut or view.event.again:
         yield _moved(view)
+
+
+def _rewritten(view: RequestView, entry: Entry) -> str | None:
+    text = entry.message.content
+    if text == view.session.contract.mask or hash(text) == entry.first_text:
+        return None
+    return f"{named(entry)} was sent before, and now reads {text[:60]!r}"
 
 
 def _moved(view: RequestView) -> str | None:
@@ -50,11 +60,14 @@ def sessions_do_not_mix(view: RequestView) -> Judgements:
 def results_reach_the_model(view: RequestView) -> Judgements:
     """What a tool gave back is what the model reads.
 
-    A loop may wrap, quote or cut a result, but the result's place and the first part of its text must arrive.
+    A loop may wrap, quote or cut a result, but the result's place and the first part of its text must arrive, once
+    at least where the loop declares a mask.
     """
     for entry in view.added:
         place = _place_of_result(entry)
         if place is None or place.turn != view.turn.turn:
+            continue
+        if entry.first_text is not None and entry.message.content == view.session.contract.mask:
             continue
         ended = view.turn.ends.get((place.round, place.call))
         planned = view.turn.plan.rounds[place.round].calls[place.call]

@@ -254,13 +254,14 @@ def trim_makes_progress(view: RequestView) -> Judgements:
 
 
 def at_most_one_note(view: RequestView) -> Judgements:
-    """A request has at most one message of the loop's own making (a summary, a retrieved context).
+    """A request has at most one message of each kind that the loop makes by itself (a summary, a retrieved context).
 
     Judged where a request has a note that the loop declares.
     """
     notes = view.session.notes
     if notes:
-        yield None if notes == 1 else f"{notes} messages of the loop's own making are in one request"
+        name, most = notes.most_common(1)[0]
+        yield None if most == 1 else f"{most} messages of the loop's own making, named {name!r}, are in one request"
 
 
 RULES = (

@@ -1,64 +1,13 @@
-"""What a policy is, and the sizes that the policies share.
+"""What a policy is; the control; and the seed's policies, with their faults. All lengths are numbers of messages."""
 
-All sizes are numbers of messages; *pairs* is ``max_history_pairs``.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 from looprig.messages import Message
 from reference_loop.errors import ConfigError
 
-Trim = Callable[[Sequence[Message]], list[Message] | None]
-"""A pure function from a history to the messages that stay; None where nothing is to be dropped."""
-
-
-class HistoryPolicy(Protocol):
-    """How a history is trimmed.
-
-    To decide whether a trim is due is cheap and happens all the time; the trim itself is
-    rare and timed. So the two questions return the trim that is due, for the history to run.
-    """
-
-    @property
-    def trim(self) -> Trim | None:
-        """The trim by itself, trigger included, for whoever wants to judge it; None where nothing is ever dropped."""
-        ...
-
-    def on_append(self, messages: Sequence[Message]) -> Trim | None:
-        """Return the trim that is due after an append, or None."""
-        ...
-
-    def on_turn_end(self, messages: Sequence[Message]) -> Trim | None:
-        """Return the trim that is due at the end of a turn, or None."""
-        ...
-
-    def promises(self) -> dict[str, int]:
-        """Return what the policy promises; a check schedule that is too seldom for it breaks the promise."""
-        ...
-
-
-class Limits(NamedTuple):
-    """The length above which a policy trims, and the length it trims to."""
-
-    trigger: int
-    target: int
-
-    def override(self, trigger: int | None, target: int | None) -> Limits:
-        """Return the limits with what the user set instead of the policy's own.
-
-        Raises:
-            ConfigError: where the result would trim to more than it trims at.
-        """
-        limits = Limits(self.trigger if trigger is None else trigger, self.target if target is None else target)
-        if limits.target > limits.trigger:
-            raise ConfigError(
-                f"target {limits.target} is above trigger {limits.trigger}: "
-                "a trim leaves fewer messages than set it off; lower the target or raise the trigger"
-            )
-        return limits
+NEVER = sys.maxsize
 
 
 def safe_size(pairs: int) -> int:
@@ -66,21 +15,103 @@ def safe_size(pairs: int) -> int:
     return 2 * pairs + 5
 
 
-def turn_end_limits(pairs: int) -> Limits:
-    """Return the limits of a trim at the end of a turn: the first message and so many pairs."""
-    return Limits(2 * pairs + 1, 2 * pairs + 1)
+class Policy:
+    """How a history is trimmed: a cut puts `head` in place of all older messages.
 
-
-def incremental_limits(pairs: int) -> Limits:
-    """Return the limits of a trim during a turn: from 1.5 safe sizes to the first message and 1.2 times the pairs.
-
-    The trigger is rounded down, which changes nothing: a length is whole.
+    A policy hears of every message, and says in advance when it wants to be asked for a cut: so an append that
+    trims nothing costs a comparison. It trims above ``trigger``, 1.5 safe sizes by itself, to ``target``, a message
+    and 1.2 *pairs*; raises ConfigError where a trim would leave more than sets it off.
     """
-    return Limits(3 * safe_size(pairs) // 2, 1 + 2 * int(1.2 * pairs))
+
+    due_after_turn = NEVER
+    """With more messages than this ever said, `cut` is to be asked after a turn; with more than ``due``, at once."""
+
+    def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
+        self.trigger = 3 * safe_size(pairs) // 2 if trigger is None else trigger
+        self.target = 1 + 2 * int(1.2 * pairs) if target is None else target
+        if self.target > self.trigger:
+            raise ConfigError(f"target {self.target} is above trigger {self.trigger}; lower it or raise the trigger")
+        self.due = self._due = self.trigger
+        self.head: list[Message] = []
+        """What stays of the messages before the newest cut, or stands for them; only `cut` changes it."""
+
+    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
+        """Hear of *message*, the newest of *tail*; its number counts from 0. The time does not depend on lengths."""
+
+    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
+        """Return how many of *messages*, those behind the newest cut, are before a new one; 0 where there is none."""
+        return 0
+
+    def promises(self) -> Mapping[str, object]:
+        """Return what the policy promises; a check schedule that is too seldom for it breaks the promise."""
+        return {"messages_max": self.trigger, "trigger": self.trigger, "target": self.target}
 
 
-def first_and_last(messages: Sequence[Message], limits: Limits) -> list[Message] | None:
-    """Trim as the seed does: above the trigger, keep the first message and the newest, whatever they are."""
-    if len(messages) <= limits.trigger:
-        return None
-    return [messages[0], *messages[len(messages) - limits.target + 1 :]]
+class Never(Policy):
+    """The control: everything stays."""
+
+    def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
+        if trigger is not None or target is not None:
+            raise ConfigError("policy 'never' has no trigger and no target; leave them out or choose another policy")
+        super().__init__(pairs)
+        self.due = NEVER
+
+    def promises(self) -> Mapping[str, object]:
+        return {}
+
+
+class Incremental(Policy):
+    """Keep the first message and the newest, as the seed's benchmark did: groups are torn, and a user may be first."""
+
+    _appends = _dropped = 0
+
+    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
+        if number == 0:
+            self._first = message
+        self._appends = number + 1
+
+    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
+        return self._keep(self.target)
+
+    def _keep(self, target: int) -> int:
+        before = self._dropped + len(self.head)
+        self._dropped = self._appends - target
+        self.due = self._dropped + self.trigger
+        self.head = [self._first]
+        return self._dropped + 1 - before
+
+
+class EndOfTurn(Incremental):
+    """The seed's *before*: after each turn, and only then, keep the first message and the newest ``2 * pairs``."""
+
+    def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
+        super().__init__(pairs, trigger or 2 * pairs + 1, target or 2 * pairs + 1)
+        self.due, self.due_after_turn = NEVER, self.trigger
+
+    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
+        left = super().cut(messages, turn_over)
+        self.due, self.due_after_turn = NEVER, self.due
+        return left
+
+    def promises(self) -> Mapping[str, object]:
+        return {"trigger": self.trigger, "target": self.target}
+
+
+class Seed(Incremental):
+    """The seed's *after*: as `Incremental`, with these limits, at tool results, and as `EndOfTurn` after each turn."""
+
+    def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
+        super().__init__(pairs, trigger, target)
+        self.after = 2 * pairs + 1
+
+    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
+        super().note(message, number, tail)
+        self.due = self._dropped + self.trigger if message.role == "tool" else NEVER
+        self.due_after_turn = self._dropped + self.after
+
+    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
+        return self._keep(self.after if turn_over else self.target)
+
+    def promises(self) -> Mapping[str, object]:
+        least = {"trigger": min(self.trigger, self.after), "target": min(self.target, self.after)}
+        return {**super().promises(), **least}

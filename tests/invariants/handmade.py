@@ -20,8 +20,8 @@ Elle's authors test their checker with tiny histories and exact verdicts; these 
 =================  =================================================================================
 
 Messages are named by kind and turn: S0 (system message 0), U0, A0, C0 (the call of round 0) and C0.1 (of round 1),
-T0a and T0.1b (the results of the first and second call), N0 (a note), I0 (invented). With ``'`` the text is altered,
-with ``-`` it is empty.
+T0a and T0.1b (the results of the first and second call), N0 (a note), M0 (a note of another name), I0 (invented).
+With ``'`` the text is altered, with ``-`` it is empty, with ``*`` it is the mask ``old``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ from looprig.trace import (
 )
 from tests.invariants.planted import call, turn
 
-_NAME = re.compile(r"([SUACTNI])(\d+)(?:\.(\d+))?([a-z])?(['-])?")
+MASK = "old"
+
+_NAME = re.compile(r"([SUACTNMI])(\d+)(?:\.(\d+))?([a-z])?(['*-])?")
 _CALL = re.compile(r"(?:(\d+)\.)?(\d)([a-z])")
 
 
@@ -90,7 +92,7 @@ class Handmade:
     def _session(self, number: int | str) -> None:
         self.session = int(number)
         if self.session not in self.ledgers:
-            self.ledgers[self.session] = Ledger(self.session)
+            self.ledgers[self.session] = Ledger(self.session, self.contract.mask)
             self.events.append(SessionStarted(session=self.session, contract=self.contract, offers=self.offers))
 
     def _system(self, number: str) -> None:
@@ -219,7 +221,7 @@ class Handmade:
         message = self.said(kind, int(number), int(round_ or 0), "abcdefgh".index(letter or "a"))
         if change == "'":
             return msgspec.structs.replace(message, content=f"Well: {message.content}")
-        return msgspec.structs.replace(message, content="") if change else message
+        return msgspec.structs.replace(message, content=MASK if change == "*" else "") if change else message
 
     def said(self, kind: str, number: int, round_: int, call_: int) -> Message:
         match kind:
@@ -227,6 +229,8 @@ class Handmade:
                 return Message(role="system", content=f"rule {number}")
             case "N":
                 return Message(role="user", content=f"context {number}", name="context")
+            case "M":
+                return Message(role="user", content=f"summary {number}", name="summary")
             case "I":
                 return Message(role="assistant", content=f"made up {number}")
             case "U":

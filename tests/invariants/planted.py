@@ -223,6 +223,24 @@ class Notes(Careful):
         return [*self.history[:newest], note, *self.history[newest:]]
 
 
+class Masks(Careful):
+    """The correct loop that sends old results as a mask, declared, and only where the model has seen them."""
+
+    MASK = "[seen before]"
+    contract = msgspec.structs.replace(Careful.contract, mask=MASK)
+
+    def request(self) -> list[Message]:
+        old = self.old()
+        return [
+            msgspec.structs.replace(message, content=self.MASK) if message.role == "tool" and number < old else message
+            for number, message in enumerate(self.history)
+        ]
+
+    def old(self) -> int:
+        replies = [number for number, message in enumerate(self.history) if message.role == "assistant"]
+        return min([len(self.history) - 4, *replies[-1:]])
+
+
 def cut(messages: Sequence[Message], fits: Callable[[list[Message]], bool]) -> list[Message]:
     """Drop whole turns from the oldest on until the rest fits, then whole groups of the current turn.
 
@@ -418,7 +436,7 @@ class Bare:
         return self._inner.send(text)
 
 
-CORRECT = (Careful, Async, Dicts, Tokens, Notes)
+CORRECT = (Careful, Async, Dicts, Tokens, Notes, Masks)
 HARMLESS = (
     RollsBack,
     RollsBackAsync,
@@ -701,6 +719,21 @@ class MixesUpResults(Async):
         return super().results(calls, dict(zip(texts, reversed(texts.values()), strict=True)))
 
 
+class MasksInSilence(Masks):
+    contract = Careful.contract
+
+
+class MasksWithOtherWords(Masks):
+    contract = msgspec.structs.replace(Careful.contract, mask="[removed]")
+
+
+class MasksTooEarly(Masks):
+    """The limit is counted in messages, and a wide round is longer than that."""
+
+    def old(self) -> int:
+        return len(self.history) - 1
+
+
 class ImprovesTheAnswer(Async):
     def answer(self, reply: Message) -> str:
         return reply.content.replace("\n", " ").strip() + "\nIs there anything else?"
@@ -908,8 +941,11 @@ FAULTS = (
     Planted("LR131", "invents a summary that nobody declared", InventsAMessage, "long_conversation"),
     Planted("LR131", "swaps two turns in a trim", Reorders, "long_conversation"),
     Planted("LR131", "remembers the question twice", DoublesTheQuestion, "long_conversation"),
+    Planted("LR131", "masks old results and does not say so", MasksInSilence),
+    Planted("LR131", "masks old results with other words than it says", MasksWithOtherWords),
     Planted("LR132", "keeps its history in a class attribute", SharesItsList, "working_day"),
     Planted("LR133", "replaces results by an empty text", EmptiesResults),
+    Planted("LR133", "masks results that the model has not seen", MasksTooEarly, WIDE),
     Planted("LR133", "gives each call the result of another", MixesUpResults, WIDE),
     Planted("LR134", "improves on the model's answer", ImprovesTheAnswer),
     Planted("LR135", "remembers a text before it refuses it", KeepsRefusedText, "odd_text"),

@@ -11,7 +11,7 @@ import pytest
 from looprig.invariants import RULES, Violation, check
 from looprig.loop import Contract
 from looprig.scenario import PlannedCall
-from tests.invariants.handmade import Handmade
+from tests.invariants.handmade import MASK, Handmade
 from tests.invariants.planted import call
 
 NOTHING = Contract()
@@ -20,6 +20,8 @@ TARGET = Contract(trigger=4, target=4)
 FOUR = Contract(messages_max=4)
 TOKENS = Contract(tokens_max=30)
 NOTED = Contract(notes=("context",))
+TWO_NOTES = Contract(notes=("context", "summary"))
+MASKED = Contract(mask=MASK)
 ASKS = Contract(asks_approval=True)
 SKIPS = Contract(skips_dependants=True)
 MAY_REFUSE = {"may_be_refused": True}
@@ -43,6 +45,8 @@ LONG = "turn 0; ask U0; reply; turn 1; ask U0 A0 U1; reply; turn 2; ask"
 TOOLS = "turn 0 1; ask U0; reply"
 THREE = "turn 0 3; ask U0; reply"
 THEN = "ask U0 C0 T0a T0b T0c; reply; answer"
+MASKS = f"{GROUP}; reply; turn 1; ask"
+CHAINED = "turn 0 1 1; ask U0; reply; run 0a; ask U0 C0 T0a; reply; run 1a; ask"
 FULL = f"{TOOLS}; run 0a; ask U0 C0 T0a; reply; answer"
 
 
@@ -221,10 +225,12 @@ CASES = (
     rejected(
         "LR117",
         "turn 0; ask N0 U0; reply; turn 1; ask N0 U0 A0 N1 U1",
-        because="2 messages of the loop's own making are in one request",
+        because="2 messages of the loop's own making, named 'context', are in one request",
         contract=NOTED,
     ),
     rejected("LR117", "turn 0; ask N0 N1 U0", contract=NOTED),
+    accepted("LR117", "turn 0; ask M0 N0 U0", contract=TWO_NOTES),
+    rejected("LR117", "turn 0; ask M0 M1 N0 U0", contract=TWO_NOTES),
     # -- pairing ---------------------------------------------------------------------------------
     accepted("LR121", GROUP),
     accepted(
@@ -273,6 +279,15 @@ CASES = (
     accepted("LR131", "turn 0; ask U0; fail; answer by myself; turn 1; ask U0 U1"),
     rejected("LR131", "turn 0; ask U0'", because="nobody said the user message of turn 0: 'Well: [#s0t0] question 0'"),
     rejected("LR131", f"{TALK} U0 I0 U1"),
+    accepted("LR131", f"{MASKS} U0 C0 T0a* A0 U1", contract=MASKED),
+    accepted("LR131", f"{MASKS} U0 C0 T0a* A0 U1; reply; turn 2; ask U0 C0 T0a A0 U1 A1 U2", contract=MASKED),
+    rejected(
+        "LR131",
+        f"{MASKS} U0 C0 T0a* A0 U1",
+        because="the result of call_s0t0r0c0 (turn 0) was sent before, and now reads 'old'",
+    ),
+    rejected("LR131", f"{MASKS} U0 C0 T0a' A0 U1", contract=MASKED),
+    rejected("LR131", f"{MASKS} U0 C0 T0a* A0 U1; reply; turn 2; ask U0 C0 T0a' A0 U1 A1 U2", contract=MASKED),
     rejected(
         "LR131",
         f"{TALK} A0 U0 U1",
@@ -297,6 +312,9 @@ CASES = (
         because="the result of call_s0t0r0c0 (turn 0) reads ''; the tool gave back '[#s0t0r0c0] what search gives'",
     ),
     rejected("LR133", "turn 0 2; ask U0; reply; run 0a; run 0b; ask U0 C0 T0a- T0b"),
+    accepted("LR133", f"{CHAINED} U0 C0 T0a* C0.1 T0.1a", contract=MASKED),
+    rejected("LR133", f"{CHAINED} U0 C0 T0a C0.1 T0.1a*", contract=MASKED),
+    rejected("LR133", f"{CHAINED} U0 C0 T0a* C0.1 T0.1a", "LR131"),
     accepted("LR134", "turn 0; ask U0; reply; answer"),
     accepted("LR134", "turn 0; ask U0; fail; answer sorry"),
     rejected(
@@ -318,6 +336,7 @@ CASES = (
     accepted("LR141", FULL),
     accepted("LR141", "turn 0 2; ask U0; reply; run 0a; run 0b; ask U0 C0 T0a T0b; reply; answer"),
     accepted("LR141", f"{TOOLS}; run 0a; answer Stopped.", contract=Contract(rounds_max=1)),
+    accepted("LR141", f"{CHAINED} U0 C0 T0a* C0.1 T0.1a; reply; answer", contract=MASKED),
     rejected(
         "LR141",
         "turn 0 2; ask U0; reply; run 0a; run 0b; ask U0 C0 T0a; reply; answer",

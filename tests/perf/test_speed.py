@@ -12,7 +12,6 @@ import pytest
 
 from looprig import content, testing
 from looprig.invariants import Checker
-from looprig.messages import Message
 from looprig.observe import views
 from looprig.runner import RunOptions, run
 from looprig.trace import read
@@ -20,6 +19,8 @@ from reference_loop.config import Config
 from reference_loop.factory import make_loop
 from reference_loop.history import History
 from reference_loop.policies import POLICIES
+from tests.perf import histories
+from tests.perf.targets import section
 
 SIZES = [pytest.param(500, id="smoke"), pytest.param(50_000, id="full", marks=pytest.mark.perf)]
 
@@ -28,21 +29,21 @@ SIZES = [pytest.param(500, id="smoke"), pytest.param(50_000, id="full", marks=py
 @pytest.mark.parametrize("policy", [name for name in POLICIES if name != "never"])
 def test_appends(benchmark: Any, policy: str, messages: int):
     """
-    A policy's work for appending plain messages, trims included; the trims are counted.
+    A policy's work for appending turns with tools, trims included; what is left is counted.
     """
-    texts = [Message(role="user" if number % 2 == 0 else "assistant", content="x") for number in range(messages)]
+    texts = histories.turns(messages)
 
     def append_all() -> History:
         history = History(Config(policy=policy, max_history_pairs=50).new_policy())
-        for number, message in enumerate(texts):
-            history.append(message)
-            if number % 2:
+        for message in texts:
+            if message.role == "user":
                 history.end_turn()
+            history.append(message)
         return history
 
     history = benchmark(append_all)
 
-    assert len(history) <= 158
+    assert messages == len(history) if policy == "masking" else len(history) <= 158
     benchmark.extra_info["per_message"] = messages
 
 
@@ -88,3 +89,14 @@ def test_work_is_flat(messages: int):
 
     per_message = [sum(outcome.judgements.values()) / outcome.metrics["messages_said"] for outcome in (small, large)]
     assert per_message[1] <= 1.1 * per_message[0]
+
+
+def test_report_of_histories():
+    """
+    The report of what histories cost can be made, in a small size here: whether its targets hold is for the full size.
+    """
+    part = histories.measure(appends=(1000, 2000), kept=(50, 100, 400), seeds=1)
+    printed = section(part)
+
+    assert 5 == len(part.targets)
+    assert all(f"| {name}" in printed for name in POLICIES if name != "never")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from looprig.messages import Message
 from reference_loop import Config
 from reference_loop.history import History
-from reference_loop.policies.base import Trim
+from reference_loop.policies import POLICIES, Policy
 
 U, A, S = Message(role="user", content="u"), Message(role="assistant", content="a"), Message(role="system", content="s")
 
@@ -42,19 +44,14 @@ def test_check_schedule(check_every: int, appends: int):
     """
     checked: list[int] = []
 
-    class Asked:
-        trim: Trim | None = None
+    class Asked(Policy):
+        def cut(self, messages, turn_over):
+            checked.append(len(list(messages)) - 1)
+            return 0
 
-        def on_append(self, messages):
-            checked.append(len(messages) - 1)
-
-        def on_turn_end(self, messages):
-            return None
-
-        def promises(self):
-            return {}
-
-    history = History(Asked(), check_every=check_every)
+    policy = Asked(0)
+    policy.due = 0
+    history = History(policy, check_every=check_every)
     for _ in range(appends):
         history.append(U)
 
@@ -100,3 +97,41 @@ def test_request_is_fresh():
     history.request().clear()
 
     assert (U,) == history.snapshot()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@given(st.lists(st.sampled_from([U, A, S]), max_size=60))
+def test_journal(policy: str, messages: list[Message]):
+    """
+    The journal hears every message once, in order and before a trim that it sets off.
+    """
+    history = History(Config(policy=policy, max_history_pairs=1).new_policy())
+    heard: list[tuple[Message, int]] = []
+    history.journal = lambda message: heard.append((message, len(history)))
+    before = []
+    for message in messages:
+        before.append((message, len(history) + 1))
+        history.append(message)
+
+    assert before == heard
+
+
+def test_dropped_messages_are_freed():
+    """
+    What a trim drops is freed by the appends that follow, two messages at a time, and all of it in the end.
+    """
+    history = History(Config(policy="incremental", trigger=1000, target=2).new_policy())
+    messages = [Message(role="user", content=str(number)) for number in range(1600)]
+
+    def uses() -> list[int]:
+        return [sys.getrefcount(each) for each in messages]
+
+    unused = max(uses())
+    alive: list[int] = []
+    for number, message in enumerate(messages, 1):
+        history.append(message)
+        alive.append(sum(count > unused for count in uses()) if number % 100 == 1 else 0)
+
+    assert 1001 == alive[1000]
+    assert [902, 802, 702, 602, 502] == alive[1100:1600:100]
+    assert 502 + 99 == len(history)

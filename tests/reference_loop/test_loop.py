@@ -504,7 +504,7 @@ def test_sync_facade():
     [
         ({"polcy": "grouped"}, "unknown option 'polcy'; did you mean 'policy'?"),
         ({"policy": "grupped"}, "unknown policy 'grupped'; did you mean 'grouped'?"),
-        ({"policy": "zzz"}, "(known: never, end-of-turn, incremental, seed, grouped)"),
+        ({"policy": "zzz"}, "(known: never, end-of-turn, incremental, seed, grouped, masking, summarising)"),
         ({"retriever": "mok"}, "did you mean 'mock'?"),
         ({"approval": "alow"}, "did you mean 'allow'?"),
         (

