@@ -44,7 +44,7 @@ class History:
         policy.note(message, number, tail)
         if self.journal is not None:
             self.journal(message)
-        if self._listeners:
+        if self._listeners:  # An empty loop would cost twice the question.
             for listener in self._listeners:
                 listener.appended(len(self))
         if self._dropped > 1:  # Freed by twos, so that no append pays for all that a trim dropped.
