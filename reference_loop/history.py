@@ -44,7 +44,7 @@ class History:
         policy.note(message, number, tail)
         if self.journal is not None:
             self.journal(message)
-        if self._listeners:
+        if self._listeners:  # An empty loop would cost twice the question.
             for listener in self._listeners:
                 listener.appended(len(self))
         if self._dropped > 1:  # Freed by twos, so that no append pays for all that a trim dropped.
@@ -62,10 +62,11 @@ class History:
     def _trim(self, turn_over: bool) -> None:
         before = len(self)
         with self._monitor.span("memory_management"):
-            # The thread's own time: a pause that another process causes is not the policy's.
-            started_ns = time.thread_time_ns()
+            # The thread's own time: a pause that another process causes is not the policy's. int() is 0, for nobody.
+            clock = time.thread_time_ns if self._listeners else int
+            started_ns = clock()
             left = self._policy.cut(islice(self._tail, self._dropped, None), turn_over)
-            pause_ns = time.thread_time_ns() - started_ns
+            pause_ns = clock() - started_ns
         self._dropped += left
         for listener in self._listeners if left else ():
             listener.trimmed(before, len(self), pause_ns)

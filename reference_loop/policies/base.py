@@ -63,6 +63,8 @@ class Never(Policy):
 class Incremental(Policy):
     """Keep the first message and the newest, as the seed's benchmark did: groups are torn, and a user may be first."""
 
+    after = 0
+    """The target after a turn, where that is another."""
     _appends = _dropped = 0
 
     def note(self, message: Message, number: int, tail: deque[Message]) -> None:
@@ -71,11 +73,8 @@ class Incremental(Policy):
         self._appends = number + 1
 
     def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        return self._keep(self.target)
-
-    def _keep(self, target: int) -> int:
         before = self._dropped + len(self.head)
-        self._dropped = self._appends - target
+        self._dropped = self._appends - (self.after if turn_over and self.after else self.target)
         self.due = self._dropped + self.trigger
         self.head = [self._first]
         return self._dropped + 1 - before
@@ -108,9 +107,6 @@ class Seed(Incremental):
         super().note(message, number, tail)
         self.due = self._dropped + self.trigger if message.role == "tool" else NEVER
         self.due_after_turn = self._dropped + self.after
-
-    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        return self._keep(self.after if turn_over else self.target)
 
     def promises(self) -> Mapping[str, object]:
         least = {"trigger": min(self.trigger, self.after), "target": min(self.target, self.after)}
