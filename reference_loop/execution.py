@@ -100,7 +100,8 @@ class Round:
                 self._prepare(job)
             self._link()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._ask_one_by_one())
+                if any(job.admitted for job in self._jobs):
+                    group.create_task(self._ask_one_by_one())
                 self._go_on([job for job in self._jobs if not job.waits and self._admit(job)])
                 while self._open:
                     while self._ready and len(self._running) < self._by.max_parallel:
@@ -184,6 +185,7 @@ class Round:
             self._news.put_nowait(job if isinstance(error, asyncio.CancelledError) else error)
 
     async def _ask_one_by_one(self) -> None:
+        await asyncio.sleep(0)  # A question may block the event loop: let others start before it.
         for job in self._jobs:
             if job.admitted is not None:
                 await job.admitted.wait()

@@ -59,7 +59,7 @@ def history_bytes(calls: Sequence[ToolCall], results: Sequence[Message]) -> byte
 async def count_unequal(rounds: int, seed: int) -> dict[str, int]:
     """Return in how many of so many random rounds something differs from running the calls one by one."""
     random = Random(seed)
-    unequal = dict.fromkeys(("results", "state", "history", "calls", "failed calls"), 0)
+    unequal = dict.fromkeys(("results", "states", "histories", "calls", "failed calls"), 0)
     for number in range(rounds):
         plans = random_plans(random, (2, 10), writers=0.3, failing=0.1)
         skip = number % 2 == 0
@@ -74,8 +74,8 @@ async def count_unequal(rounds: int, seed: int) -> dict[str, int]:
             for text, call in zip(texts, world.calls(), strict=True)
         ]
         unequal["results"] += texts != [message.content for message in results]
-        unequal["state"] += expected.state != world.state
-        unequal["history"] += history_bytes(world.calls(), messages) != history_bytes(world.calls(), results)
+        unequal["states"] += expected.state != world.state
+        unequal["histories"] += history_bytes(world.calls(), messages) != history_bytes(world.calls(), results)
         unequal["calls"] += len(plans)
         unequal["failed calls"] += sum(plan.outcome != "ok" for plan in plans)
     return unequal
@@ -211,6 +211,29 @@ async def play(policy: Policy, mix: Mix, rounds: Sequence[Sequence[Plan]]) -> Me
         off.append(abs(took_s - path_s) / path_s)
     count = len(rounds)
     return Measured(equal / count, fmean(speedups), fmean(ratios), max(ratios), max(graham), max(off))
+
+
+def best_s(times_s: Sequence[float], slots: int) -> float:
+    """Return the shortest makespan that there is for calls which do not conflict, by trying all ways."""
+    waiting = sorted(times_s)
+    best = sum(times_s)
+
+    def place(loads: list[float]) -> None:
+        nonlocal best
+        if max(loads) >= best:
+            return
+        if not waiting:
+            best = max(loads)
+            return
+        time_s = waiting.pop()
+        for load in set(loads):
+            others = list(loads)
+            others.remove(load)
+            place([*others, load + time_s])
+        waiting.append(time_s)
+
+    place([0.0] * slots)
+    return best
 
 
 # cheap --------------------------------------------------------------------------------------------
@@ -404,7 +427,7 @@ def equality(rounds: int) -> list[Target]:
         *(
             Target(f"of these, rounds whose {what} differ, in {calls} calls, {failed} of them failing",
                    f"{unequal[what]}", "0", unequal[what] == 0)
-            for what in ("results", "state", "history")
+            for what in ("results", "states", "histories")
         ),
     ]  # fmt: skip
 
@@ -420,15 +443,23 @@ def makespans(rounds: int) -> tuple[list[Target], list[str]]:
         if mix in CLAIMED:
             for name, each in measured.items():
                 rows.append([mix.name, name, f"{each.equal:.1%}", f"{each.speedup:.2f}", f"{each.over_bound:.3f}"])
-        others.append([mix.name, f"{ours.speedup:.2f}", f"{ours.over_bound:.4f}", f"{ours.over_bound_max:.3f}"])
+        best = _best_over_bound(mix, played) if mix.writers == 0 else None
+        ratios = (ours.over_bound, ours.over_bound_max, best)
+        others.append([mix.name, f"{ours.speedup:.2f}", *(f"{each:.4f}" if each else "-" for each in ratios)])
     return targets, [
         f"{rounds:,} rounds of each kind, the same for every policy; times are lognormal (sigma 1) unless said "
         "otherwise. The bound is max(critical path, work / slots); who comes below it breaks conflicts.",
         table(["rounds", "policy", "equal to one by one", "mean speed-up", "mean makespan / bound"], rows),
-        "Ours with the longest expected tail first, over more kinds of rounds. The claim of 1.01 is about the first "
-        "three: where all tools take about the same time, no schedule at all comes that near to the bound.",
-        table(["rounds", "mean speed-up", "mean makespan / bound", "largest"], others),
+        "Ours with the longest expected tail first, over more kinds of rounds; the claim of 1.01 is about the first "
+        "three. The last column is the best that any schedule can do, found by trying all of them: where tools take "
+        "about the same time, that is far above the bound.",
+        table(["rounds", "mean speed-up", "mean makespan / bound", "largest", "best possible mean"], others),
     ]
+
+
+def _best_over_bound(mix: Mix, rounds: Sequence[Sequence[Plan]]) -> float:
+    times = [[plan.duration_s for plan in plans] for plans in rounds]
+    return fmean(best_s(each, mix.slots) / max(*each, sum(each) / mix.slots) for each in times)
 
 
 def _bounds(mix: Mix, ours: Measured) -> list[Target]:

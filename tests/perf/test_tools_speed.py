@@ -59,7 +59,7 @@ def test_report():
     The report's exact targets hold at a small size.
     """
     unequal = rounds.in_virtual_time(rounds.count_unequal(100, seed=3))
-    assert {"results": 0, "state": 0, "history": 0} == {name: unequal[name] for name in ("results", "state", "history")}
+    assert [0, 0, 0] == [unequal[what] for what in ("results", "states", "histories")]
 
     targets, tables = rounds.makespans(30)
     assert all(target.holds for target in targets if "mean" not in target.what)

@@ -390,7 +390,7 @@ def test_questions():
     texts = results_of(execution, "danger", "danger", "fine", "danger")
 
     assert ["gone", "denied: not approved", "ok", "gone"] == texts
-    assert ["ask c0", "fine", "answer c0", "ask c1", "danger", "answer c1", "ask c3", "answer c3", "danger"] == log
+    assert ["fine", "ask c0", "answer c0", "ask c1", "danger", "answer c1", "ask c3", "answer c3", "danger"] == log
 
 
 def test_no_question_for_what_is_not_run():
