@@ -109,7 +109,8 @@ class Monitor:
         figures = self.figures[operation]
         figures.new.append(duration_s)
         figures.failures += failed
-        self.note(operation, about, duration_s)
+        if duration_s > self.noted_above_s or len(figures.new) >= BATCH:
+            self.note(operation, about, duration_s)
 
     def note(self, operation: str, about: str, duration_s: float) -> None:
         """Log what is over at the level that its length deserves, a boundary at the lower one; settle a full batch."""
