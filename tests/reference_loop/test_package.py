@@ -73,4 +73,4 @@ def test_work_per_turn_does_not_grow(policy: str):
         sys.setprofile(before)
 
     late = [later - earlier for earlier, later in pairwise(counts[1:])]
-    assert max(late) <= 1.01 * min(late)
+    assert max(late) <= 1.02 * min(late)  # the monitor settles its figures 256 at a time, not turn by turn
