@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from looprig import testing
 from looprig.messages import Message, ToolCall
+from looprig.runner import run
 from reference_loop import POLICIES, Config
+from reference_loop.factory import make_loop
 from reference_loop.history import History, pure_trim
 from reference_loop.policies.grouped import Grouped
 from reference_loop.policies.masking import MASK, Masking
 from reference_loop.policies.summarising import SUMMARY_NAME, Summarising
+from tests.invariants.planted import SIZES, standard_scenario
 
 DROPPING = ["end-of-turn", "incremental", "seed", "grouped"]
 
@@ -474,3 +480,33 @@ def test_promises():
         "masking": {"mask": MASK},
         "summarising": {"messages_max": 307, "trigger": 307, "target": 241, "notes": (SUMMARY_NAME,)},
     } == promised
+
+
+@pytest.mark.parametrize("scenario", SIZES)
+@pytest.mark.parametrize("policy", ["grouped", "masking", "summarising"])
+@pytest.mark.parametrize("pairs", [100, 10, 1])
+def test_no_invariant_is_broken(policy: str, scenario: str, pairs: int):
+    """
+    Loops that group, mask or summarise break nothing in any standard scenario, also with a retriever beside.
+    """
+
+    def looped(model: Any, tools: Any) -> Any:
+        return make_loop(model, tools, policy=policy, max_history_pairs=pairs, retriever="mock")
+
+    assert {} == run(standard_scenario(scenario), looped).broken
+
+
+def test_masks_add_nothing_to_the_conversation():
+    """
+    For the metrics a masked result is the result that it was, not a message that joins the conversation anew.
+    """
+    masked, plain = (
+        testing.play(partial(make_loop, policy=policy, max_history_pairs=5), "pending_calls", messages=200).metrics
+        for policy in ("masking", "never")
+    )
+
+    assert masked["trims"] > 0
+    assert masked["tokens_sent"] < plain["tokens_sent"]
+    for name in ("messages_said", "messages_sent", "history_messages_final", "tool_runs", "requests"):
+        assert plain[name] == masked[name]
+    assert 0 == masked["messages_trimmed"]
