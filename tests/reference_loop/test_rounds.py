@@ -172,6 +172,16 @@ def test_dependants(outcome: str, on_failure: str):
     assert texts[3].startswith("3:")
 
 
+def test_first_of_several_failures():
+    """
+    A call that depends on several failed ones names the first of them.
+    """
+    broken = [Plan((), (name,), 1.0, "raise") for name in ("c", "a", "b")]
+    texts = [message.content for message in virtually(run_round(World([*broken, Plan(("b", "a"), ())])))]
+
+    assert "not run: depends on call c1 (t1), which failed" == texts[3]
+
+
 @pytest.mark.parametrize("parallel", [True, False])
 def test_call_that_is_none(parallel: bool):
     """
@@ -270,13 +280,13 @@ def test_deliver_that_fails():
 
     def deliver(message: Message) -> None:
         delivered.append(message.tool_call_id)
-        if message.tool_call_id == "c1":
-            raise LookupError("no room")
+        if message.tool_call_id != "c0":
+            raise LookupError(f"no room for {message.tool_call_id}")
 
     world = World([Plan((), (), float(1 + number)) for number in range(4)])
 
     async def go() -> int:
-        with pytest.raises(LookupError, match="no room"):
+        with pytest.raises(LookupError, match="no room for c1"):
             await execution_of(world).run_round(world.calls(), deliver)
         return len(asyncio.all_tasks())
 
