@@ -1,12 +1,12 @@
 """A small conversation in the terminal, over the mock model and the mock tools."""
 
 import argparse
-import signal
+import asyncio
 import sys
 from contextlib import closing
 
 from reference_loop import POLICIES, Config, ConfigError, InputError, MockModel, ReferenceLoop, mock_tools
-from reference_loop.factory import SyncReferenceLoop
+from reference_loop.persistence import JournalError
 
 HELP = 'Try "calculate 6*7", "note milk: buy two", "notes", "delete milk"; /history, /stats or /quit.'
 
@@ -16,43 +16,41 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m reference_loop", description=__doc__, allow_abbrev=False)
     parser.add_argument("--policy", choices=POLICIES, default="grouped", help="how the history is trimmed")
     parser.add_argument("--max-history-pairs", type=int, default=100, metavar="N", help="default: %(default)s")
+    parser.add_argument("--journal", default="", metavar="FILE", help="save the session there, or go on with it")
     try:
-        config = Config(**vars(parser.parse_args()))
-    except ConfigError as error:
+        loop = ReferenceLoop(MockModel(), mock_tools(), Config(**vars(parser.parse_args())), approve=ask)
+    except (ConfigError, JournalError) as error:
         parser.error(str(error))
-    with closing(SyncReferenceLoop(ReferenceLoop(MockModel(), mock_tools(), config, approve=ask))) as loop:
-        print(HELP)
+    # Not asyncio.run: it makes of the first Ctrl-C a cancellation, which a blocked input() never notices.
+    with closing(loop), closing(asyncio.new_event_loop()) as events:
         try:
-            while (line := input("> ").strip()) != "/quit":
-                print(reply(loop, line))
+            events.run_until_complete(talk(loop))
         except (EOFError, KeyboardInterrupt):
             print()
     return 0
 
 
-def reply(loop: SyncReferenceLoop, line: str) -> str:
-    """Do what *line* says; return what to print."""
-    match line:
-        case "/history":
-            return "\n".join(str(message.to_dict()) for message in loop.history)
-        case "/stats":
-            return "\n".join(f"{name}: {value:g}" for name, value in loop.statistics().items())
-        case _ if not line or line.startswith("/"):
-            return HELP
-    try:
-        return loop.send(line).content
-    except InputError as error:
-        return f"refused: {error}"
+async def talk(loop: ReferenceLoop) -> None:
+    print(HELP)
+    if (answer := await loop.resume()) is not None:
+        print(answer.content)
+    while (line := input("> ").strip()) != "/quit":
+        if line == "/history":
+            print(*(message.to_dict() for message in loop.history), sep="\n")
+        elif line == "/stats":
+            print(*(f"{name}: {value:g}" for name, value in loop.statistics().items()), sep="\n")
+        elif not line or line.startswith("/"):
+            print(HELP)
+        else:
+            try:
+                print((await loop.send(line)).content)
+            except InputError as error:
+                print(f"refused: {error}")
 
 
 def ask(call_id: str, name: str, arguments: str) -> bool:
     """Ask the user whether a tool may run."""
-    # During a turn asyncio turns the first Ctrl-C into a cancellation, which a blocked input() never notices.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return input(f"run {name}({arguments})? [y/N] ").strip().lower() in ("y", "yes")
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    return input(f"run {name}({arguments})? [y/N] ").strip().lower() in ("y", "yes")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Config(Struct, frozen=True, kw_only=True):
     on_failure: Literal["skip", "run"] = "skip"
     max_input_chars: Whole = 100_000
     max_result_chars: Annotated[int, Meta(ge=100)] = 20_000  # room for the mark that says it was cut
-    approval: Literal["default", "allow", "deny"] | dict[str, Decision] = "default"
+    approval: Decision | dict[str, Decision] = {}
     retriever: Literal["none", "mock"] = "none"
     system: str = ""
     journal: str = ""
@@ -63,13 +63,8 @@ class Config(Struct, frozen=True, kw_only=True):
 
     def decisions(self) -> dict[str, Decision]:
         """Return what is decided about each category of tools."""
-        match self.approval:
-            case "allow" | "deny" as word:
-                return dict.fromkeys(DEFAULT_APPROVAL, word)
-            case dict() as given:
-                return {**DEFAULT_APPROVAL, **given}
-            case _:
-                return {**DEFAULT_APPROVAL}
+        given = self.approval if isinstance(self.approval, dict) else dict.fromkeys(DEFAULT_APPROVAL, self.approval)
+        return {**DEFAULT_APPROVAL, **given}
 
 
 def _words(kind: object) -> list[str]:

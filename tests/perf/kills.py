@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 
 from looprig.messages import Message, ToolCall
 from reference_loop import make_loop, tool
-from reference_loop.loop import ReferenceLoop
 from tests.perf.targets import Section, Target, section, table
 
 TURNS = 6
@@ -88,7 +87,6 @@ def lines(file: Path) -> list[str]:
 async def live(folder: Path, turns: int) -> tuple[Message, ...]:
     """Play the session to its end from wherever it stands; note each answer as acknowledged once it is returned."""
     loop = make_loop(Stateless(), tools(folder / "effects"), journal=str(folder / "session"), **OPTIONS)
-    assert isinstance(loop, ReferenceLoop)
     assert loop.journal is not None
     if (answer := await loop.resume()) is not None:
         note(folder / "acknowledged", f"{loop.journal.turns} {answer.content}")
@@ -218,7 +216,6 @@ def bytes_per_turn(turns: int) -> list[int]:
 
         async def talk() -> None:
             loop = make_loop(Stateless(), tools(Path(name, "effects")), journal=str(file), policy="never")
-            assert isinstance(loop, ReferenceLoop)
             for number in range(turns):
                 await loop.send(f"turn {number + 10_000}")  # as many digits in every turn
                 sizes.append(file.stat().st_size)

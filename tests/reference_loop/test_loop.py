@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from reference_loop import (
     InputError,
     MockModel,
     ReferenceLoop,
-    SyncReferenceLoop,
     make_loop,
     mock_tools,
     tool,
@@ -429,7 +427,7 @@ def test_listener_that_fails():
     assert "not run: cancelled" == loop.history[-1].content
 
 
-# contract and facade ------------------------------------------------------------------------------
+# contract ------------------------------------------------------------------------------
 
 
 def test_contract():
@@ -481,21 +479,6 @@ def test_trim_attribute():
     assert ReferenceLoop(MockModel(), {}, Config(policy="never")).trim is None
 
 
-def test_sync_facade():
-    """
-    The facade offers the same conversation without async.
-    """
-    with closing(SyncReferenceLoop(ReferenceLoop(MockModel(), mock_tools()))) as loop:
-        loop.add_system("be brief")
-        assert "The tool says: 42" == loop.send("calculate 6*7").content
-        assert "You said: hello" == loop.send("hello").content
-        assert 7 == len(loop.history) == loop.statistics()["conversation_length"]
-        assert 307 == loop.contract["messages_max"]
-        assert loop.trim is not None
-    with pytest.raises(LoopClosed):
-        loop._loop.send("again").send(None)
-
-
 # factory ------------------------------------------------------------------------------------------
 
 
@@ -513,7 +496,7 @@ def test_sync_facade():
         ),
         (
             {"approval": 3},
-            "approval=3 makes no sense: Expected `str | object`, got `int` (known: default, allow, deny, ask)",
+            "approval=3 makes no sense: Expected `str | object`, got `int` (known: allow, deny, ask)",
         ),
         ({"max_history_pairs": -1}, "max_history_pairs=-1 makes no sense: Expected `int` >= 0"),
         ({"max_history_pairs": "9"}, "max_history_pairs='9' makes no sense: Expected `int`, got `str`"),
@@ -543,12 +526,10 @@ def test_options():
     """
     Options by name make the loop that they describe.
     """
-    loop = make_loop(Replies(answer("ok")), {}, system="be brief", retriever="mock", sync=True, trigger=50, target=20)
-    assert isinstance(loop, SyncReferenceLoop)
-    with closing(loop):
-        loop.send("hi")
-        assert ["system", "user", "assistant"] == roles(loop.history)
-        assert (51, 50, 20) == tuple(loop.contract[name] for name in ("messages_max", "trigger", "target"))
+    loop = make_loop(Replies(answer("ok")), {}, system="be brief", retriever="mock", trigger=50, target=20)
+    asyncio.run(loop.send("hi"))
+    assert ["system", "user", "assistant"] == roles(loop.history)
+    assert (51, 50, 20) == tuple(loop.contract[name] for name in ("messages_max", "trigger", "target"))
     assert isinstance(make_loop(MockModel(), {}), ReferenceLoop)
     assert () == make_loop(MockModel(), {}).history
 
@@ -569,13 +550,13 @@ class Asked(dict[str, Any]):
 @pytest.mark.parametrize(
     ("approval", "approves", "asked", "says"),
     [
-        ("default", True, True, "deleted 'milk'"),
-        ("default", False, True, "denied: not approved"),
+        ({}, True, True, "deleted 'milk'"),
+        ({}, False, True, "denied: not approved"),
         ("allow", False, False, "deleted 'milk'"),
         ("deny", True, False, "denied: the policy does not allow destructive tools"),
     ],
 )
-def test_approval_option(approval: str, approves: bool, asked: bool, says: str):
+def test_approval_option(approval: Any, approves: bool, asked: bool, says: str):
     """
     Where the tools have somebody to approve, the default asks before what is destructive, and the others never ask.
     """

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from looprig.messages import Message, ToolCall
-from reference_loop import Config, MockModel, ReferenceLoop, SyncReferenceLoop, make_loop, mock_tools
+from reference_loop import Config, MockModel, ReferenceLoop, make_loop, mock_tools
 from reference_loop.errors import TurnInProgress
 from reference_loop.history import History
 from reference_loop.persistence import Journal, JournalError, Line
@@ -23,12 +23,14 @@ from tests.perf.kills import OPTIONS, Stateless, bytes_per_turn, kill_sessions, 
 
 def talk(file: Path, *texts: str) -> tuple[Message, ...]:
     """Open the session, say the texts, close it; return the history."""
-    with closing(make_loop(MockModel(), mock_tools(), sync=True, journal=str(file))) as loop:
-        assert isinstance(loop, SyncReferenceLoop)
-        for text in texts:
-            loop.send(text)
-        history: tuple[Message, ...] = loop.history
-        return history
+
+    async def say() -> tuple[Message, ...]:
+        with closing(make_loop(MockModel(), mock_tools(), journal=str(file))) as loop:
+            for text in texts:
+                await loop.send(text)
+            return loop.history
+
+    return asyncio.run(say())
 
 
 def test_killed_at_random_points():
@@ -112,7 +114,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     async def play() -> None:
         loop = make_loop(Stateless(), tools(folder / "effects"), journal=str(folder / "s"), **OPTIONS)
         for number in range(1, 4):
-            await loop.send(f"turn {number}")  # type: ignore[misc]
+            await loop.send(f"turn {number}")
         loop.close()
 
     asyncio.run(play())
@@ -174,10 +176,9 @@ def test_nothing_to_resume(tmp_path: Path):
     """
     Where no turn was under way there is nothing to finish.
     """
-    with closing(make_loop(MockModel(), {}, sync=True, journal=str(tmp_path / "s"))) as loop:
-        assert isinstance(loop, SyncReferenceLoop)
-        loop.send("hello")
-        assert loop.resume() is None
+    with closing(make_loop(MockModel(), {}, journal=str(tmp_path / "s"))) as loop:
+        asyncio.run(loop.send("hello"))
+        assert asyncio.run(loop.resume()) is None
     assert ReferenceLoop(MockModel(), {}).journal is None
 
 
