@@ -1,6 +1,7 @@
 """The options of the reference loop, checked when they are set."""
 
-from typing import Annotated, Literal, get_args
+import re
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -52,7 +53,7 @@ class Config(Struct, frozen=True, kw_only=True):
             try:
                 msgspec.convert(value, field.type)
             except msgspec.ValidationError as error:
-                words = dict.fromkeys(_words(field.type))
+                words = dict.fromkeys(re.findall(r"'(\w+)'", str(field.type)))
                 hint = did_you_mean(value, words) if words else ""
                 raise ConfigError(f"{field.name}={value!r} makes no sense: {error}{hint}") from None
         self.new_policy()  # Refuses a trigger and a target that do not go together.
@@ -65,8 +66,3 @@ class Config(Struct, frozen=True, kw_only=True):
         """Return what is decided about each category of tools."""
         given = self.approval if isinstance(self.approval, dict) else dict.fromkeys(DEFAULT_APPROVAL, self.approval)
         return {**DEFAULT_APPROVAL, **given}
-
-
-def _words(kind: object) -> list[str]:
-    """Return the words that an option may be, out of its type."""
-    return [kind] if isinstance(kind, str) else [word for part in get_args(kind) for word in _words(part)]

@@ -34,22 +34,16 @@ class ReferenceLoop:
     """One conversation. ``approve`` answers where the configuration says ``ask``; ``on_text`` hears streamed text."""
 
     def __init__(
-        self,
-        model: Model,
-        tools: Tools,
-        config: Config | None = None,
-        *,
-        approve: Approve | None = None,
-        retriever: Retriever | None = None,
-        on_text: Callable[[str], None] | None = None,
-        monitor: Monitor | None = None,
-    ) -> None:
+        self, model: Model, tools: Tools, config: Config | None = None, *,
+        approve: Approve | None = None, retriever: Retriever | None = None,
+        on_text: Callable[[str], None] | None = None, monitor: Monitor | None = None,
+    ) -> None:  # fmt: skip
         self._config = config = config or Config()
         self._model = model
         self._retriever = retriever or (MockRetriever() if config.retriever == "mock" else None)
         self._on_text = on_text
         self._monitor = monitor or (Monitor() if config.monitor else NullMonitor())
-        self._policy = config.new_policy()
+        self._policy, self._safe_size = config.new_policy(), safe_size(config.max_history_pairs)
         self._history = History(self._policy, check_every=config.check_every, monitor=self._monitor)
         self.journal = Journal(config.journal) if config.journal else None
         self._interrupted = self.journal is not None and self.journal.restore(self._history)
@@ -129,7 +123,7 @@ class ReferenceLoop:
 
     def _end_turn(self) -> None:
         self._history.end_turn()
-        self._monitor.watch("memory_utilization", self._utilization(), above=1.5)
+        self._monitor.watch("memory_utilization", len(self._history) / self._safe_size, above=1.5)
         if self.journal is not None:
             with self._monitor.span("persistence"):
                 self.journal.turn_over()
@@ -204,7 +198,7 @@ class ReferenceLoop:
             promised["messages_max"] += 1  # A request carries the context on top of the history.
         return promised | {
             "rounds_max": self._config.max_rounds,
-            "safe_size": safe_size(self._config.max_history_pairs),
+            "safe_size": self._safe_size,
             "notes": (CONTEXT_NAME, *promised.get("notes", ())),
             "asks_approval": self._config.decisions()["destructive"] == "ask",
             "skips_dependants": self._config.on_failure == "skip",
@@ -215,13 +209,10 @@ class ReferenceLoop:
         return {
             "conversation_length": len(self._history),
             "max_history_pairs": self._config.max_history_pairs,
-            "memory_utilization": self._utilization(),
+            "memory_utilization": len(self._history) / self._safe_size,
             "timestamp": time.time(),
             **self._monitor.statistics(),
         }
-
-    def _utilization(self) -> float:
-        return len(self._history) / safe_size(self._config.max_history_pairs)
 
     def close(self) -> None:
         """End the conversation; the history can still be read."""

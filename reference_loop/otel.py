@@ -42,10 +42,8 @@ class OtelMonitor(Monitor):
         own = (f"loop.{operation}", "loop.about", f"loop.{operation}.duration", (1e-6, 27))
         word, key, metric, (low, count) = NAMES.get(operation, own)
         if metric not in self._histograms:
-            bounds = [low * 2**step for step in range(count)]
-            self._histograms[metric] = self._meter.create_histogram(
-                metric, "s", explicit_bucket_boundaries_advisory=bounds
-            )
+            create, bounds = self._meter.create_histogram, [low * 2**step for step in range(count)]
+            self._histograms[metric] = create(metric, "s", explicit_bucket_boundaries_advisory=bounds)
         subject = self._subjects.get(operation, about)
         attributes = {"gen_ai.operation.name": word, "gen_ai.provider.name": self._provider}
         attributes |= {key: subject} if subject else {}
