@@ -21,16 +21,15 @@ class Approval(NamedTuple):
     approve: Approve | None
     monitor: Monitor
 
-    def asks(self, tool: Any) -> bool:
-        """Say whether somebody has to be asked about calls of *tool*."""
-        return self.decisions.get(getattr(tool, "category", "destructive"), "ask") == "ask"
+    def allows(self, tool: Any) -> bool:
+        """Say whether calls of *tool* may run just so; of all others, `refusal` tells."""
+        return self.decisions.get(getattr(tool, "category", "destructive")) == "allow"
 
     async def refusal(self, call: ToolCall, tool: Any) -> str | None:
-        """Return why the call may not run, or None if it may."""
+        """Return why a call that is not allowed just so may not run, or None if it may."""
         category = getattr(tool, "category", "destructive")
-        if not self.asks(tool):
-            allowed = self.decisions[category] == "allow"
-            return None if allowed else f"the policy does not allow {category} tools"
+        if self.decisions.get(category) == "deny":
+            return f"the policy does not allow {category} tools"
         if self.approve is None:
             return f"{category} tools need approval, and there is nobody to ask"
         with self.monitor.span("approval_wait", call.name) as span:

@@ -59,7 +59,7 @@ class Job(Struct, eq=False):
     """One call on its way to its result, ``text``; ``blamed`` is the call that failed: this one, or one before it.
 
     ``tail_s`` is how long the call is expected to take, with the longest chain of calls behind it. ``admitted``, of a
-    call that somebody has to be asked about, is set when the question may be put.
+    call that is not allowed just so, is set when the question may be put.
     """
 
     number: int
@@ -123,16 +123,15 @@ class Round:
 
     def _prepare(self, job: Job) -> None:
         name, tools = job.call.name, self._by.tools
-        if name not in tools:
-            job.text = f"error: there is no tool {name!r}; available: {', '.join(tools) or 'none'}"
-            return
         try:
+            if name not in tools:
+                raise ValueError(f"there is no tool {name!r}; available: {', '.join(tools) or 'none'}")
             job.tool, job.arguments = tools[name], parse_arguments(job.call.arguments)
         except ValueError as error:
-            job.text = f"error: the arguments {error}"
+            job.text = f"error: {error}"
             return
         job.access = EVERYTHING if name in self._by.liars else declared(job.tool, job.arguments)
-        job.admitted = asyncio.Event() if self._by.approval.asks(job.tool) else None
+        job.admitted = None if self._by.approval.allows(job.tool) else asyncio.Event()
         job.tail_s = getattr(job.tool, "expected_s", None) or self._by.took_s.get(name, 1.0)
 
     def _link(self) -> None:
@@ -197,10 +196,6 @@ class Round:
             job.fail(f"denied: {refusal}")
 
     async def _work(self, job: Job) -> None:
-        if job.admitted is None:
-            await self._ask(job)  # No question, only a decision.
-        if job.text is not None:
-            return
         name, now = job.call.name, asyncio.get_running_loop().time
         accesses: set[tuple[str, bool]] = set()
         touched.set(accesses)
@@ -245,9 +240,9 @@ def parse_arguments(text: str) -> dict[str, Any]:
     try:
         arguments = _decoder.decode(text.strip() or "{}")
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"are not valid JSON: {error}") from None
+        raise ValueError(f"the arguments are not valid JSON: {error}") from None
     if not isinstance(arguments, dict):
-        raise ValueError(f"must be a JSON object, not {type(arguments).__name__}")
+        raise ValueError(f"the arguments must be a JSON object, not {type(arguments).__name__}")
     return arguments
 
 
