@@ -234,6 +234,18 @@ def test_grouped_while_it_grows(pairs: int, messages: list[Message], check_every
             assert len(remembered) <= max(policy.trigger, least)
 
 
+@pytest.mark.parametrize(("target", "left"), [(7, 7), (6, 5), (5, 5), (2, 1)])
+def test_grouped_cuts_between_turns(target: int, left: int):
+    """
+    Of turns that are over, the newest stay that fit the target, up to its last message.
+    """
+    messages = [Message(role="user" if number % 2 == 0 else "assistant", content=str(number)) for number in range(11)]
+    trim = pure_trim(lambda: Grouped(3, trigger=10, target=target))
+    assert trim is not None
+
+    assert messages[-left:] == trim(messages)
+
+
 def test_grouped_in_a_long_turn():
     """
     Inside one turn the user message is pinned and the newest groups stay; the answered older ones go.
