@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from looprig.messages import Message, ToolCall
 from reference_loop.approval import Approval
+from reference_loop.config import Config
 from reference_loop.errors import describe
 from reference_loop.monitor import Monitor
 from reference_loop.resources import EVERYTHING, NOTHING, Access, declared, order, touched, undeclared
@@ -29,22 +30,16 @@ RETRIES = 2
 
 @dataclass
 class Execution:
-    """Runs the rounds of one loop. ``limit_s`` is the longest that a tool may take, unless it has a limit of its own.
+    """Runs the rounds of one loop. Without ``config.parallel`` each call waits for the one before it.
 
-    Without ``parallel`` each call waits for the one before it. ``on_failure`` is ``skip``, or ``run`` for running also
-    what depends on a failed call. ``begun`` hears of each call before its tool starts. ``liars`` are the tools that
-    touched what they do not declare, and run alone from the next round on; ``took_s`` is how long each tool took last.
+    ``begun`` hears of each call before its tool starts. ``liars`` are the tools that touched what they do not declare,
+    and run alone from the next round on; ``took_s`` is how long each tool took last.
     """
 
     tools: Tools
     approval: Approval
     monitor: Monitor
-    _: KW_ONLY
-    limit_s: float | None
-    max_chars: int
-    parallel: bool = True
-    max_parallel: int = 8
-    on_failure: str = "skip"
+    config: Config
     begun: Callable[[ToolCall], None] | None = None
     liars: set[str] = field(default_factory=set)
     took_s: dict[str, float] = field(default_factory=dict)
@@ -104,7 +99,7 @@ class Round:
                     group.create_task(self._ask_one_by_one())
                 self._go_on([job for job in self._jobs if not job.waits and self._admit(job)])
                 while self._open:
-                    while self._ready and len(self._running) < self._by.max_parallel:
+                    while self._ready and len(self._running) < self._by.config.max_parallel:
                         *_, job = heappop(self._ready)
                         self._running.add(job)
                         group.create_task(self._do(self._work, job))
@@ -137,7 +132,7 @@ class Round:
     def _link(self) -> None:
         for job, before in zip(self._jobs, order([each.access for each in self._jobs]), strict=True):
             job.before = [self._jobs[number] for number in before]
-            awaited = job.before if self._by.parallel else self._jobs[: job.number][-1:]
+            awaited = job.before if self._by.config.parallel else self._jobs[: job.number][-1:]
             job.waits = len(awaited)
             for each in awaited:
                 each.after.append(job)
@@ -162,7 +157,7 @@ class Round:
     def _admit(self, job: Job) -> bool:
         """Take up a job when those before it are done; return whether it can go on without a question."""
         failed = [each.blamed for each in job.before if each.blamed is not None]
-        if failed and self._by.on_failure == "skip":
+        if failed and self._by.config.on_failure == "skip":
             job.blamed = min(failed, key=lambda each: each.number)
             job.text = f"not run: depends on call {job.blamed.call.id} ({job.blamed.call.name}), which failed"
         if job.admitted is not None:
@@ -171,7 +166,7 @@ class Round:
 
     def _hand_over(self) -> None:
         job = self._open.popleft()
-        text = bounded(job.text_if_cancelled if job.text is None else job.text, self._by.max_chars)
+        text = bounded(job.text_if_cancelled if job.text is None else job.text, self._by.config.max_result_chars)
         self._deliver(Message(role="tool", content=text, tool_call_id=job.call.id))
 
     async def _do(self, step: Callable[[Job], Awaitable[None]], job: Job) -> None:
@@ -206,7 +201,7 @@ class Round:
                 if self._by.begun is not None:
                     self._by.begun(job.call)
                 job.text_if_cancelled = "cancelled: outcome unknown"
-                limit_s = getattr(job.tool, "timeout_s", None) or self._by.limit_s
+                limit_s = getattr(job.tool, "timeout_s", None) or self._by.config.tool_timeout_s
                 job.text = as_text(await within(limit_s, self._attempts(job)))
             except (Exception, asyncio.CancelledError, GeneratorExit) as error:
                 span.fail(type(error).__qualname__)

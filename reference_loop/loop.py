@@ -47,17 +47,9 @@ class ReferenceLoop:
         self._history = History(self._policy, check_every=config.check_every, monitor=self._monitor)
         self.journal = Journal(config.journal) if config.journal else None
         self._interrupted = self.journal is not None and self.journal.restore(self._history)
-        self._execution = Execution(
-            tools,
-            Approval(config.decisions(), approve, self._monitor),
-            self._monitor,
-            limit_s=config.tool_timeout_s,
-            max_chars=config.max_result_chars,
-            parallel=config.parallel,
-            max_parallel=config.max_parallel,
-            on_failure=config.on_failure,
-            begun=self.journal.begun if self.journal is not None else None,
-        )
+        approval = Approval(config.decisions(), approve, self._monitor)
+        begun = self.journal.begun if self.journal is not None else None
+        self._execution = Execution(tools, approval, self._monitor, config, begun)
         self._in_turn = self._in_round = self._closed = False
         self._held: list[Message] = []
         self.observe = self._history.observe

@@ -19,6 +19,7 @@ import msgspec
 from looprig.clock import VirtualClock
 from looprig.messages import Message, ToolCall
 from reference_loop.approval import DEFAULT_APPROVAL, Approval
+from reference_loop.config import Config
 from reference_loop.execution import Execution
 from reference_loop.monitor import Monitor, NullMonitor
 from reference_loop.resources import Access, order
@@ -267,9 +268,7 @@ async def costs_us(width: int, rounds: int = 15, repeats: int = 2_000) -> dict[s
     best: dict[str, float] = {}
     monitors = {"ours, monitored": Monitor(), "ours, not monitored": NullMonitor()}
     executions = {
-        name: Execution(
-            {"noop": each}, Approval(DEFAULT_APPROVAL, None, monitor), monitor, limit_s=30.0, max_chars=1000
-        )
+        name: Execution({"noop": each}, Approval(DEFAULT_APPROVAL, None, monitor), monitor, Config())
         for name, monitor in monitors.items()
     }
     ways: dict[str, Callable[[], Awaitable[object]]] = {"bare": lambda: bare(calls, free, each)}
@@ -324,9 +323,7 @@ def eight_naps_ms(in_threads: bool, tries: int = 7) -> float:
     async def once() -> float:
         monitor = Monitor()
         results: list[Message] = []
-        execution = Execution(
-            {"nap": Nap()}, Approval(DEFAULT_APPROVAL, None, monitor), monitor, limit_s=30.0, max_chars=100
-        )
+        execution = Execution({"nap": Nap()}, Approval(DEFAULT_APPROVAL, None, monitor), monitor, Config())
         started_s = time.perf_counter()
         await execution.run_round([ToolCall(id=f"c{n}", name="nap") for n in range(8)], results.append)
         assert ["ok"] * 8 == [message.content for message in results]
@@ -409,7 +406,7 @@ async def audited() -> tuple[set[str], int, list[str]]:
 
     monitor = Monitor()
     approval = Approval(DEFAULT_APPROVAL, None, monitor)
-    execution = Execution({"sly": sly, "honest": honest}, approval, monitor, limit_s=None, max_chars=100)
+    execution = Execution({"sly": sly, "honest": honest}, approval, monitor, Config(tool_timeout_s=None))
     calls = [ToolCall(id="c0", name="sly"), ToolCall(id="c1", name="honest")]
     for _ in range(2):
         await execution.run_round(calls, lambda message: None)

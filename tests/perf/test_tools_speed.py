@@ -9,6 +9,7 @@ import pytest
 
 from looprig.messages import Message, ToolCall
 from reference_loop.approval import DEFAULT_APPROVAL, Approval
+from reference_loop.config import Config
 from reference_loop.execution import Execution
 from reference_loop.monitor import Monitor
 from reference_loop.resources import Access, order
@@ -25,9 +26,7 @@ def test_round(benchmark: Any, way: str, width: int, repeats: int):
     Rounds of calls that do nothing: the loop's execution, and what nobody can do without.
     """
     monitor, each = Monitor(), rounds.Noop()
-    execution = Execution(
-        {"noop": each}, Approval(DEFAULT_APPROVAL, None, monitor), monitor, limit_s=30.0, max_chars=100
-    )
+    execution = Execution({"noop": each}, Approval(DEFAULT_APPROVAL, None, monitor), monitor, Config())
     calls = [ToolCall(id=f"c{number}", name="noop") for number in range(width)]
 
     async def play() -> int:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from looprig.messages import Message, ToolCall
 from reference_loop import tool
 from reference_loop.approval import DEFAULT_APPROVAL, Approval, Approve, Decision
+from reference_loop.config import Config
 from reference_loop.execution import Execution, as_text, bounded, parse_arguments
 from reference_loop.monitor import Monitor
 
@@ -33,7 +34,7 @@ def run(
     """Run one call of the tool *each*, which is known as ``t``."""
     monitor = monitor or Monitor()
     decided = Approval(DEFAULT_APPROVAL if approval is None else approval, approve, monitor)
-    execution = Execution({"t": each}, decided, monitor, limit_s=limit_s, max_chars=200)
+    execution = Execution({"t": each}, decided, monitor, Config(tool_timeout_s=limit_s, max_result_chars=200))
     results: list[Message] = []
     asyncio.run(execution.run_round([ToolCall(id="c1", name=name, arguments=arguments)], results.append))
     (result,) = results

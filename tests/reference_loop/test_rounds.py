@@ -54,8 +54,9 @@ def virtually(work: Awaitable[Any]) -> Any:
 def an_execution(*tools: Any, approve: Approve | None = None, **options: Any) -> Execution:
     monitor = options.pop("monitor", None) or Monitor()
     approval = Approval(DEFAULT_APPROVAL, approve, monitor)
-    options = {"limit_s": None, "max_chars": 1000, **options}
-    return Execution({each.name: each for each in tools}, approval, monitor, **options)
+    begun = options.pop("begun", None)
+    config = Config(**{"tool_timeout_s": None, **options})
+    return Execution({each.name: each for each in tools}, approval, monitor, config, begun)
 
 
 def results_of(execution: Execution, *names: str, virtual: bool = True) -> list[str]:
@@ -312,7 +313,7 @@ def test_own_limit():
         await asyncio.sleep(6)
         return "ok"
 
-    texts = results_of(an_execution(short, long, limit_s=5.0), "short", "long")
+    texts = results_of(an_execution(short, long, tool_timeout_s=5.0), "short", "long")
 
     assert ["error: timed out after 2 s, outcome unknown", "ok"] == texts
 
@@ -349,7 +350,7 @@ def test_no_retry_beyond_the_limit():
         ran.append(1)
         await asyncio.sleep(60)
 
-    assert ["error: timed out after 5 s, outcome unknown"] == results_of(an_execution(hangs, limit_s=5.0), "hangs")
+    assert ["error: timed out after 5 s, outcome unknown"] == results_of(an_execution(hangs, tool_timeout_s=5.0), "hangs")
     assert 1 == len(ran)
 
 
@@ -366,7 +367,7 @@ def test_tool_that_swallows_its_timeout():
             return "saved"
         return "done"
 
-    assert ["saved"] == results_of(an_execution(stubborn, limit_s=5.0), "stubborn")
+    assert ["saved"] == results_of(an_execution(stubborn, tool_timeout_s=5.0), "stubborn")
 
 
 # approval -----------------------------------------------------------------------------------------

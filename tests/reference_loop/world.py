@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from looprig.messages import Message, ToolCall
 from looprig.toolbox import conflict
 from reference_loop.approval import DEFAULT_APPROVAL, Approval
+from reference_loop.config import Config
 from reference_loop.execution import Execution
 from reference_loop.monitor import NullMonitor
 
@@ -129,7 +130,7 @@ def execution_of(world: World, *, expected: Sequence[float | None] | None = None
     monitor = NullMonitor()
     monitor.error = lambda what, error: None  # type: ignore[method-assign]  # thousands of tools fail on purpose
     approval = Approval(DEFAULT_APPROVAL, lambda *_: False, monitor)
-    return Execution(tools, approval, monitor, limit_s=LIMIT_S, max_chars=1000, **options)
+    return Execution(tools, approval, monitor, Config(tool_timeout_s=LIMIT_S, **options))
 
 
 async def run_round(world: World, **options: Any) -> list[Message]:
