@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from looprig.messages import Message, ToolCall
@@ -223,22 +224,16 @@ class Round:
         return await run_tool(job.tool, job.arguments)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-
-
 def parse_arguments(text: str) -> dict[str, Any]:
     """Return the arguments that the model wrote, where no text is none; raises ValueError with what is wrong."""
-    try:
-        arguments = _decoder.decode(text.strip() or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the arguments are not valid JSON: {error}") from None
-    if not isinstance(arguments, dict):
-        raise ValueError(f"the arguments must be a JSON object, not {type(arguments).__name__}")
-    return arguments
+    try:  # Not msgspec's JSON, which refuses half of a surrogate pair: models write such text.
+        return msgspec.convert(json.loads(text.strip() or "{}", parse_constant=_refuse), dict[str, Any])
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise ValueError(f"the arguments are not a JSON object: {error}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def as_text(value: object) -> str:

@@ -4,18 +4,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Any
 
 from looprig.messages import Message
 from reference_loop.monitor import Monitor, NullMonitor
 from reference_loop.policies import Policy
-
-
-class HistoryListener(Protocol):
-    """Hears the length after each append, before any trim; and of each trim, with the CPU time that it took."""
-
-    def appended(self, length: int) -> None: ...
-    def trimmed(self, before: int, after: int, pause_ns: int) -> None: ...
 
 
 class History:
@@ -30,8 +23,10 @@ class History:
         self._dropped = self._appends = 0
         self.journal: Callable[[Message], None] | None = None
         """Hears every message before any trim."""
-        self._listeners: list[HistoryListener] = []
+        self._listeners: list[Any] = []
         self.observe = self._listeners.append
+        """Add a listener: ``appended(length)`` hears of each append, before any trim, and ``trimmed(before, after,
+        pause_ns)`` of each trim, with the CPU time that it took."""
 
     def __len__(self) -> int:
         return len(self._policy.head) + len(self._tail) - self._dropped

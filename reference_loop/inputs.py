@@ -2,11 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from looprig.messages import Message
 from reference_loop.errors import InputError
+
+Retriever = Callable[[str], list[str] | Awaitable[list[str]]]
+"""Finds texts that may help to answer."""
 
 CONTEXT_NAME = "context"
 """The name of the message that carries what was looked up; requests have it, the history never does."""
@@ -26,21 +28,13 @@ def validate(text: str, max_chars: int) -> None:
         raise InputError(f"the text holds a {kind}, U+{ord(found[0]):04X} at position {found.start()}; take it out")
 
 
-class Retriever(Protocol):
-    """Finds texts that may help to answer."""
-
-    def retrieve(self, text: str) -> list[str] | Awaitable[list[str]]: ...
-
-
-class MockRetriever:
-    """Finds the same two texts for the same question."""
-
-    def retrieve(self, text: str) -> list[str]:
-        return [f"The user's text has {len(text)} characters.", f"Its first word is {text.split()[0]!r}."]
+def mock_retriever(text: str) -> list[str]:
+    """Find the same two texts for the same question."""
+    return [f"The user's text has {len(text)} characters.", f"Its first word is {text.split()[0]!r}."]
 
 
 async def context_for(text: str, retriever: Retriever) -> Message | None:
     """Return what is found for *text* as one message, or None for nothing."""
-    found = retriever.retrieve(text)
+    found = retriever(text)
     texts = await found if inspect.isawaitable(found) else found
     return Message(role="system", content="\n\n".join(texts), name=CONTEXT_NAME) if texts else None

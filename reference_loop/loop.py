@@ -16,7 +16,7 @@ from reference_loop.config import Config
 from reference_loop.errors import LoopClosed, TurnInProgress, describe
 from reference_loop.execution import Execution
 from reference_loop.history import History, pure_trim
-from reference_loop.inputs import CONTEXT_NAME, MockRetriever, Retriever, context_for, validate
+from reference_loop.inputs import CONTEXT_NAME, Retriever, context_for, mock_retriever, validate
 from reference_loop.monitor import Monitor, NullMonitor
 from reference_loop.persistence import Journal
 from reference_loop.policies import safe_size
@@ -40,7 +40,7 @@ class ReferenceLoop:
     ) -> None:  # fmt: skip
         self._config = config = config or Config()
         self._model = model
-        self._retriever = retriever or (MockRetriever() if config.retriever == "mock" else None)
+        self._retriever = retriever or (mock_retriever if config.retriever == "mock" else None)
         self._on_text = on_text
         self._monitor = monitor or (Monitor() if config.monitor else NullMonitor())
         self._policy, self._safe_size = config.new_policy(), safe_size(config.max_history_pairs)

@@ -82,12 +82,12 @@ def test_unknown_tool():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "not valid JSON"),
-        ('{"a": NaN}', "NaN is not JSON"),
-        ("[1]", "must be a JSON object, not list"),
-        ("null", "must be a JSON object, not NoneType"),
-        ("[" * 100_000, "maximum recursion depth exceeded"),
-        ('{"a": ' + "9" * 5000 + "}", "not valid JSON"),
+        ("{", "not a JSON object: Expecting property name"),
+        ('{"a": NaN}', "not a JSON object: NaN is not JSON"),
+        ("[1]", "not a JSON object: Expected `object`, got `array`"),
+        ("null", "not a JSON object: Expected `object`, got `null`"),
+        ('{"a": ' + "[" * 100_000, "not a JSON object: maximum recursion depth exceeded"),
+        ('{"a": ' + "9" * 5000 + "}", "not a JSON object: Exceeds the limit"),
     ],
     ids=["cut off", "NaN", "list", "null", "nested", "huge number"],
 )

@@ -21,7 +21,7 @@ from reference_loop import (
     tool,
 )
 from reference_loop.errors import LoopClosed, TurnInProgress
-from reference_loop.inputs import MockRetriever
+from reference_loop.inputs import mock_retriever
 from tests.reference_loop.replies import Replies
 
 
@@ -219,10 +219,9 @@ def test_display_that_fails(caplog: pytest.LogCaptureFixture):
 # context ------------------------------------------------------------------------------------------
 
 
-class Slowly:
-    async def retrieve(self, text: str) -> list[str]:
-        await asyncio.sleep(0)
-        return [text.upper(), "more"]
+async def slowly(text: str) -> list[str]:
+    await asyncio.sleep(0)
+    return [text.upper(), "more"]
 
 
 def test_context():
@@ -230,7 +229,7 @@ def test_context():
     Retrieved context stands before the user message in every request of its turn, and never in the history.
     """
     model = Replies(asking("clock"), answer("done"), answer("again"))
-    loop = ReferenceLoop(model, mock_tools(), retriever=Slowly())
+    loop = ReferenceLoop(model, mock_tools(), retriever=slowly)
     asyncio.run(loop.send("one"))
     asyncio.run(loop.send("two"))
 
@@ -249,14 +248,13 @@ def test_no_context(found: list[str] | OSError):
     Where nothing is found, or the search fails, the turn goes on without.
     """
 
-    class Finds:
-        def retrieve(self, text: str) -> list[str]:
-            if isinstance(found, OSError):
-                raise found
-            return found
+    def find(text: str) -> list[str]:
+        if isinstance(found, OSError):
+            raise found
+        return found
 
     model = Replies(answer("ok"))
-    loop = ReferenceLoop(model, {}, retriever=Finds())
+    loop = ReferenceLoop(model, {}, retriever=find)
     asyncio.run(loop.send("go"))
 
     assert [[Message(role="user", content="go")]] == model.requests
@@ -267,7 +265,7 @@ def test_mock_retriever():
     """
     The mock finds the same for the same text.
     """
-    assert ["The user's text has 8 characters.", "Its first word is 'hi'."] == MockRetriever().retrieve("hi there")
+    assert ["The user's text has 8 characters.", "Its first word is 'hi'."] == mock_retriever("hi there")
 
 
 # one turn at a time -------------------------------------------------------------------------------
@@ -435,7 +433,7 @@ def test_contract():
     The promises are those of the policy, and the loop's own; a context makes a request one message larger.
     """
     plain = ReferenceLoop(MockModel(), {}, Config(max_rounds=7)).contract
-    with_context = ReferenceLoop(MockModel(), {}, retriever=MockRetriever()).contract
+    with_context = ReferenceLoop(MockModel(), {}, retriever=mock_retriever).contract
     never = ReferenceLoop(
         MockModel(), {}, Config(policy="never", approval={"destructive": "deny"}, on_failure="run")
     ).contract

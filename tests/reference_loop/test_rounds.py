@@ -350,7 +350,9 @@ def test_no_retry_beyond_the_limit():
         ran.append(1)
         await asyncio.sleep(60)
 
-    assert ["error: timed out after 5 s, outcome unknown"] == results_of(an_execution(hangs, tool_timeout_s=5.0), "hangs")
+    assert ["error: timed out after 5 s, outcome unknown"] == results_of(
+        an_execution(hangs, tool_timeout_s=5.0), "hangs"
+    )
     assert 1 == len(ran)
 
 

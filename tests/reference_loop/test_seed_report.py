@@ -14,7 +14,7 @@ import pytest
 from looprig.messages import Message, ToolCall
 from reference_loop import Config, MockModel, ReferenceLoop, mock_tools, tool
 from reference_loop.history import History
-from reference_loop.inputs import MockRetriever
+from reference_loop.inputs import mock_retriever
 from reference_loop.monitor import OPERATIONS, Monitor
 from tests.reference_loop.replies import Replies
 
@@ -203,7 +203,7 @@ def test_performance_monitoring_active():
     A turn with a context, a tool and a trim leaves exactly one span of each kind, and one for each model call.
     """
     loop = ReferenceLoop(
-        MockModel(), mock_tools(), Config(policy="end-of-turn", max_history_pairs=0), retriever=MockRetriever()
+        MockModel(), mock_tools(), Config(policy="end-of-turn", max_history_pairs=0), retriever=mock_retriever
     )
     asyncio.run(loop.send("calculate 6*7"))
     counts = {name: loop.statistics()[f"{name}.count"] for name in OPERATIONS}
