@@ -67,6 +67,7 @@ class Grouped(Policy):
                 return  # It stands in the middle of a group.
         self._turns.append(rank)
         self._turn, self.due = rank, self._due
+        self._reply = message  # The group before is complete, and may be dropped.
 
     def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
         newest = self._units[-1] if self._units else self._turn

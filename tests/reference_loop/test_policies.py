@@ -276,6 +276,19 @@ def test_call_that_is_never_answered():
     assert [user[2]] == trim([user[0], call, user[1], reply, user[2]])
 
 
+def test_users_behind_a_group_that_was_dropped():
+    """
+    A group is looked at once: when it has been dropped, the later user messages behind it begin turns as well.
+    """
+    group = [Message(role="assistant", tool_calls=(ToolCall(id="x", name="t"),)), Message("tool", "r", (), "x")]
+    users = [Message(role="user", content=str(number)) for number in range(6)]
+    history = History(Grouped(0, trigger=4, target=1))
+    for message in (users[0], Message(role="assistant"), *group, *users[1:]):
+        history.append(message)
+
+    assert users[5:] == history.request()
+
+
 def test_grouped_with_a_huge_round():
     """
     A round of thousands of calls is asked about once, not once for each result.
