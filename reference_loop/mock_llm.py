@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 from looprig.messages import Message, ToolCall
 
@@ -16,13 +17,6 @@ RULES = {
     r"notes": "read_notes",
 }
 """Patterns of a user's text, and the tool to ask for; a pattern's groups are the arguments, by name."""
-
-
-class Chunk(NamedTuple):
-    """One piece of a streamed reply; the last one has the whole message."""
-
-    text: str
-    message: Message | None = None
 
 
 class MockModel:
@@ -41,8 +35,8 @@ class MockModel:
                 return Message(role="assistant", tool_calls=(call,))
         return Message(role="assistant", content=f"You said: {newest.content}")
 
-    async def astream(self, messages: Sequence[Message]) -> AsyncIterator[Chunk]:
+    async def astream(self, messages: Sequence[Message]) -> AsyncIterator[Any]:
         message = await self.acomplete(messages)
         for word in re.findall(r"\S+\s*", message.content):
-            yield Chunk(word)
-        yield Chunk("", message)
+            yield SimpleNamespace(text=word, message=None)
+        yield SimpleNamespace(text="", message=message)

@@ -42,7 +42,7 @@ class Journal:
 
                     fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._past = self._read()
-                undo.pop_all()
+                self.close = undo.pop_all().close
         except OSError as error:
             reason = "another loop has it open" if isinstance(error, BlockingIOError) else error.strerror
             raise JournalError(f"the session {path} cannot be opened: {reason}; choose another file") from error
@@ -113,6 +113,3 @@ class Journal:
         if self._failure is not None:
             text = f"the session {self._path} could not be saved: {self._failure}"
             raise JournalError(f"{text}; the loop remembers it, the file ends before it") from self._failure
-
-    def close(self) -> None:
-        self._file.close()

@@ -70,12 +70,11 @@ class Incremental(Policy):
     def note(self, message: Message, number: int, tail: deque[Message]) -> None:
         if number == 0:
             self._first = message
-        self._appends = number + 1
+        self._appends, self.due = number + 1, self._dropped + self.trigger
 
     def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
         before = self._dropped + len(self.head)
         self._dropped = self._appends - (self.after if turn_over and self.after else self.target)
-        self.due = self._dropped + self.trigger
         self.head = [self._first]
         return self._dropped + 1 - before
 
@@ -85,12 +84,10 @@ class EndOfTurn(Incremental):
 
     def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
         super().__init__(pairs, trigger or 2 * pairs + 1, target or 2 * pairs + 1)
-        self.due, self.due_after_turn = NEVER, self.trigger
 
-    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        left = super().cut(messages, turn_over)
+    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
+        super().note(message, number, tail)
         self.due, self.due_after_turn = NEVER, self.due
-        return left
 
     def promises(self) -> Mapping[str, object]:
         return {"trigger": self.trigger, "target": self.target}
@@ -105,7 +102,7 @@ class Seed(Incremental):
 
     def note(self, message: Message, number: int, tail: deque[Message]) -> None:
         super().note(message, number, tail)
-        self.due = self._dropped + self.trigger if message.role == "tool" else NEVER
+        self.due = self.due if message.role == "tool" else NEVER
         self.due_after_turn = self._dropped + self.after
 
     def promises(self) -> Mapping[str, object]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from looprig.loop import Chunk
 from looprig.messages import Message
-from reference_loop.mock_llm import Chunk
 
 
 class Replies:
