@@ -6,11 +6,11 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test check lint lock long seeds clean
+.PHONY: help run test check lint lock long seeds reference clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.stamp  ## Play the standard scenarios, and compare two trim policies of the reference loop
 	$(BIN)/looprig run
@@ -26,6 +26,10 @@ long: .venv/.stamp  ## Measure a conversation of a million messages; writes repo
 seeds: .venv/.stamp  ## Play every scenario with 200 seeds against the grouped policy; writes reports/seeds.md (minutes)
 	$(BIN)/python tests/perf/seeds.py > reports/seeds.md.new
 	mv reports/seeds.md.new reports/seeds.md
+
+reference: .venv/.stamp  ## Measure the reference loop against its targets; writes reports/reference_loop.md (minutes)
+	$(BIN)/python -m tests.perf.reference > reports/reference_loop.md.new; missed=$$?; \
+	  mv reports/reference_loop.md.new reports/reference_loop.md; exit $$missed
 
 check: .venv/.stamp  ## Look for mistakes without running anything: ruff and mypy
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from typing import Any
 
 from looprig import content
 
-SHORT = {"reference": "reference_loop.factory:make_loop"}
+SHORT = {"reference": "reference_loop:make_loop"}
 
 REFERENCE = "reference_loop"
 """The package of the reference loop, of which `part` fetches a piece to be measured by itself."""

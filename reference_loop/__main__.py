@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 from contextlib import closing
 
 from reference_loop import POLICIES, Config, ConfigError, InputError, MockModel, ReferenceLoop, mock_tools
@@ -11,8 +10,8 @@ from reference_loop.persistence import JournalError
 HELP = 'Try "calculate 6*7", "note milk: buy two", "notes", "delete milk"; /history, /stats or /quit.'
 
 
-def main() -> int:
-    """Talk until the user has had enough; return the exit code."""
+def main() -> None:
+    """Talk until the user has had enough."""
     parser = argparse.ArgumentParser(prog="python -m reference_loop", description=__doc__, allow_abbrev=False)
     parser.add_argument("--policy", choices=POLICIES, default="grouped", help="how the history is trimmed")
     parser.add_argument("--max-history-pairs", type=int, default=100, metavar="N", help="default: %(default)s")
@@ -27,7 +26,6 @@ def main() -> int:
             events.run_until_complete(talk(loop))
         except (EOFError, KeyboardInterrupt):
             print()
-    return 0
 
 
 async def talk(loop: ReferenceLoop) -> None:
@@ -54,4 +52,4 @@ def ask(call_id: str, name: str, arguments: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,8 @@ from msgspec import Meta, Struct
 
 from reference_loop.approval import DEFAULT_APPROVAL, Decision
 from reference_loop.errors import ConfigError, did_you_mean
-from reference_loop.policies import POLICIES, Policy
+from reference_loop.policies import POLICIES
+from reference_loop.policies.base import Policy
 
 Whole = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -53,8 +54,7 @@ class Config(Struct, frozen=True, kw_only=True):
             try:
                 msgspec.convert(value, field.type)
             except msgspec.ValidationError as error:
-                words = dict.fromkeys(re.findall(r"'(\w+)'", str(field.type)))
-                hint = did_you_mean(value, words) if words else ""
+                hint = did_you_mean(value, dict.fromkeys(re.findall(r"'(\w+)'", str(field.type))))
                 raise ConfigError(f"{field.name}={value!r} makes no sense: {error}{hint}") from None
         self.new_policy()  # Refuses a trigger and a target that do not go together.
 

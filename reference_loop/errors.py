@@ -12,12 +12,8 @@ class InputError(ValueError):
     """A user's text was refused; the history is as it was before."""
 
 
-class TurnInProgress(RuntimeError):
-    """A second turn was started while one is running; a conversation has one turn at a time."""
-
-
-class LoopClosed(RuntimeError):
-    """A turn was started after the conversation was closed."""
+class NoTurnNow(RuntimeError):
+    """A conversation has one turn at a time, and none after its end."""
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -25,7 +21,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     names = list(known)
     near = get_close_matches(str(word), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{hint} (known: {', '.join(names)})"
+    return f"{hint} (known: {', '.join(names)})" if names else ""
 
 
 def describe(error: BaseException) -> str:

@@ -10,7 +10,6 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
@@ -29,8 +28,7 @@ RETRIES = 2
 """How often a tool that is idempotent is run again after a failure."""
 
 
-@dataclass
-class Execution:
+class Execution(Struct):
     """Runs the rounds of one loop. Without ``config.parallel`` each call waits for the one before it.
 
     ``begun`` hears of each call before its tool starts. ``liars`` are the tools that touched what they do not declare,
@@ -42,8 +40,8 @@ class Execution:
     monitor: Monitor
     config: Config
     begun: Callable[[ToolCall], None] | None = None
-    liars: set[str] = field(default_factory=set)
-    took_s: dict[str, float] = field(default_factory=dict)
+    liars: set[str] = set()
+    took_s: dict[str, float] = {}
 
     async def run_round(self, calls: Sequence[ToolCall], deliver: Callable[[Message], None]) -> None:
         """Run the calls of a round; deliver each result once, in call order and as early as that allows."""

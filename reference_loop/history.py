@@ -8,7 +8,7 @@ from typing import Any
 
 from looprig.messages import Message
 from reference_loop.monitor import Monitor, NullMonitor
-from reference_loop.policies import Policy
+from reference_loop.policies.base import Policy
 
 
 class History:

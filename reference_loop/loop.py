@@ -13,13 +13,13 @@ from typing import Any, Protocol
 from looprig.messages import Message
 from reference_loop.approval import Approval, Approve
 from reference_loop.config import Config
-from reference_loop.errors import LoopClosed, TurnInProgress, describe
+from reference_loop.errors import ConfigError, NoTurnNow, describe, did_you_mean
 from reference_loop.execution import Execution
 from reference_loop.history import History, pure_trim
 from reference_loop.inputs import CONTEXT_NAME, Retriever, context_for, mock_retriever, validate
 from reference_loop.monitor import Monitor, NullMonitor
 from reference_loop.persistence import Journal
-from reference_loop.policies import safe_size
+from reference_loop.policies.base import safe_size
 from reference_loop.tools import Tools, within
 
 
@@ -31,7 +31,10 @@ class Model(Protocol):
 
 
 class ReferenceLoop:
-    """One conversation. ``approve`` answers where the configuration says ``ask``; ``on_text`` hears streamed text."""
+    """One conversation. ``approve`` answers where the configuration says ``ask``; ``on_text`` hears streamed text.
+
+    A display that fails is a failure of the model call: ``on_text`` has to catch what it can go on without.
+    """
 
     def __init__(
         self, model: Model, tools: Tools, config: Config | None = None, *,
@@ -47,8 +50,8 @@ class ReferenceLoop:
         self._history = History(self._policy, check_every=config.check_every, monitor=self._monitor)
         self.journal = Journal(config.journal) if config.journal else None
         self._interrupted = self.journal is not None and self.journal.restore(self._history)
-        approval = Approval(config.decisions(), approve, self._monitor)
         begun = self.journal.begun if self.journal is not None else None
+        approval = Approval(config.decisions(), approve, self._monitor)
         self._execution = Execution(tools, approval, self._monitor, config, begun)
         self._in_turn = self._in_round = self._closed = False
         self._held: list[Message] = []
@@ -60,11 +63,11 @@ class ReferenceLoop:
     async def send(self, text: str) -> Message:
         """Say *text* as the user; return the assistant's final message.
 
-        Raises InputError if the text is refused, and nothing has happened then; TurnInProgress if another turn
-        is not over yet; LoopClosed after `close`.
+        Raises InputError if the text is refused, and nothing has happened then; NoTurnNow if another turn is
+        not over yet, and after `close`.
         """
         if self._interrupted:
-            raise TurnInProgress("the process ended in the middle of a turn; await resume() before the next send")
+            raise NoTurnNow("the process ended in the middle of a turn; await resume() before the next send")
         with self._turn(), self._monitor.span("complete_iteration"):
             with self._monitor.span("input_validation"):
                 validate(text, self._config.max_input_chars)
@@ -86,10 +89,8 @@ class ReferenceLoop:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """One turn at a time, and none after the end."""
-        if self._closed:
-            raise LoopClosed("the conversation is closed; make a new loop")
-        if self._in_turn:
-            raise TurnInProgress("a turn is running; await its answer before the next send")
+        if self._closed or self._in_turn:
+            raise NoTurnNow("the conversation is closed" if self._closed else "a turn is running; await its answer")
         self._in_turn = True
         self._monitor.begin(asyncio.get_running_loop().time)
         try:
@@ -139,10 +140,7 @@ class ReferenceLoop:
         reply: Message | None = None
         async for chunk in self._model.astream(request):
             if chunk.text and self._on_text is not None:
-                try:
-                    self._on_text(chunk.text)
-                except Exception as error:  # A display that fails is no reason to lose the answer.
-                    self._monitor.error("showing streamed text", error)
+                self._on_text(chunk.text)
             reply = chunk.message or reply
         if reply is None:
             raise EOFError("the stream ended before the message was complete")
@@ -171,11 +169,8 @@ class ReferenceLoop:
 
     def add_system(self, text: str) -> None:
         """Add a system message; while tool results are due, it waits until they are in."""
-        message = Message(role="system", content=text)
-        if self._in_round:
-            self._held.append(message)
-        else:
-            self._history.append(message)
+        remember = self._held.append if self._in_round else self._history.append
+        remember(Message(role="system", content=text))
 
     @property
     def history(self) -> tuple[Message, ...]:
@@ -211,3 +206,14 @@ class ReferenceLoop:
         self._closed = True
         if self.journal is not None:
             self.journal.close()
+
+
+def make_loop(model: Model, tools: Tools, **options: Any) -> ReferenceLoop:
+    """Return a loop by the names of its options, the fields of `Config`; where the tools have ``approve``, it is asked.
+
+    Raises ConfigError for an option or a value that is not known.
+    """
+    for name in options:
+        if name not in Config.__struct_fields__:
+            raise ConfigError(f"unknown option {name!r}{did_you_mean(name, Config.__struct_fields__)}")
+    return ReferenceLoop(model, tools, Config(**options), approve=getattr(tools, "approve", None))

@@ -16,7 +16,7 @@ import pytest
 from looprig.content import find_scenarios, standard
 from looprig.runner import run
 from looprig.scenario import Scenario, Turn, user_text
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 ROOT = Path(__file__).parents[1]
 STANDARD = sorted(path.stem for path in standard("scenarios").glob("[!_]*.py"))
@@ -34,7 +34,7 @@ import json, sys
 sys.path.insert(0, {str(ROOT)!r})
 from looprig.content import find_scenarios, standard
 from looprig.runner import run
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 digests = {{}}
 for name in sys.argv[1:]:
     file = find_scenarios([standard("scenarios")])[name]

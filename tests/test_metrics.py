@@ -24,7 +24,7 @@ from looprig.runner import Outcome, RunOptions, run
 from looprig.scenario import PlannedCall, Round, Scenario, Turn
 from looprig.tokens import estimate, message_tokens
 from looprig.toolbox import conflict, resources
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Quantiles

@@ -14,7 +14,7 @@ from looprig.observe import Observer, RequestView, SessionView, TurnView, views
 from looprig.runner import RunOptions, run
 from looprig.scenario import PlannedCall, Round, Scenario, Turn
 from looprig.trace import Request, SessionEnded, TurnEnded, read
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 STANDARD = sorted(path.stem for path in standard("scenarios").glob("[!_]*.py"))
 SMALL = {"turns": "12", "repeats": "1", "messages": "200"}

@@ -12,7 +12,7 @@ from looprig.messages import Message
 from looprig.retained import retained_bytes
 from looprig.runner import run
 from looprig.scenario import Scenario, Turn, user_text
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 
 class Keeper:
@@ -137,15 +137,14 @@ def test_in_a_run(loop: type[Loop], least: int, most: int):
     assert least <= retained <= most
 
 
-@pytest.mark.parametrize("options", [{}, {"sync": True}])
-def test_reference_loop(options: dict[str, Any]):
+def test_reference_loop():
     """
     The reference loop keeps its history: without a trim four times as much for four times as many messages.
     """
 
     def retained(messages: int, **more: Any) -> float:
         made = make_scenario("long_conversation", 1, {"messages": str(messages)})
-        outcome = run(made, lambda model, tools: make_loop(model, tools, monitor=False, **options, **more))
+        outcome = run(made, lambda model, tools: make_loop(model, tools, monitor=False, **more))
         return outcome.metrics["retained_bytes"]
 
     one, two, four = (retained(messages, policy="never") for messages in (500, 1000, 2000))

@@ -35,7 +35,7 @@ from looprig.trace import (
     TurnStarted,
     read,
 )
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 
 def talk(turns: int = 3, **fields: Any) -> Scenario:

@@ -15,7 +15,7 @@ from looprig.loop import Contract
 from looprig.messages import Message
 from looprig.scenario import Scenario, Turn, user_text
 from looprig.subject import LoopError
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 
 class Forgetful:

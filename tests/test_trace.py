@@ -34,7 +34,7 @@ from looprig.trace import (
     encode,
     read,
 )
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 
 EVENTS: tuple[type[Event], ...] = get_args(AnyEvent)
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from reference_loop.policies.base import EndOfTurn, Incremental, Never, Seed
-from reference_loop.policies.base import Policy as Policy
-from reference_loop.policies.base import safe_size as safe_size
+from reference_loop.policies.base import EndOfTurn, Incremental, Never, Policy, Seed
 from reference_loop.policies.grouped import Grouped
 from reference_loop.policies.masking import Masking
 from reference_loop.policies.summarising import Summarising

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from looprig import testing
 from looprig.messages import Message, ToolCall
 from looprig.runner import Outcome
-from reference_loop.factory import make_loop
+from reference_loop import make_loop
 from reference_loop.history import History
 from reference_loop.policies import POLICIES
 from tests.perf.targets import Section, Target, section, table
@@ -213,7 +213,7 @@ def measure(appends: Sequence[int] = APPENDS, kept: Sequence[int] = KEPT, seeds:
     bills = [paid(setting, plain) for pairs in (10, 50) for setting in settings(pairs)]
     return Section(
         "Histories: what an append, a trim and a request cost",
-        "make reference",
+        ".venv/bin/python -m tests.perf.histories",
         [*append_targets(measured), pause_target(pauses["grouped"], kept), *cache_targets(bills)],
         [
             table(

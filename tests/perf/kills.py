@@ -58,14 +58,14 @@ class Stateless:
 def tools(effects: Path) -> dict[str, Any]:
     """Return tools whose side effect is a line in *effects*."""
 
-    @tool(category="write")
+    @tool(category="write", reads=())  # in parallel
     async def effect(call: str) -> str:
         """Have an effect, and wait."""
         note(effects, call)
         await asyncio.sleep(0)
         return f"done {call}"
 
-    @tool(category="write")
+    @tool(category="write", reads=())  # in parallel
     def blocking_effect(call: str) -> str:
         """Have an effect in a thread."""
         note(effects, call)
@@ -248,7 +248,8 @@ def measure(sessions: int = 200, turns: int = 1_000) -> Section:
         [[outcome.kills, outcome.unknown, outcome.not_run, f"{time.perf_counter() - started:.0f}"]],
     )
     found = "\n".join(f"- {problem}: {number}" for problem, number in outcome.problems.items())
-    return Section("A session survives its process", "make reference", targets, [counts, *([found] if found else [])])
+    command, tables = ".venv/bin/python -m tests.perf.kills", [counts, *([found] if found else [])]
+    return Section("A session survives its process", command, targets, tables)
 
 
 if __name__ == "__main__":

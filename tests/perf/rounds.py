@@ -524,7 +524,7 @@ def measure(rounds: int = 100_000, played: int = 3_000, cancelled: int = 10_000)
     fast, tables = makespans(played)
     cheap, more = costs()
     targets = [*equality(rounds), *fast, *cheap, *real_time(), *cancelling(cancelled), *auditing()]
-    return Section("Parallel tools", "python -m tests.perf.rounds", targets, [*tables, *more])
+    return Section("Parallel tools", ".venv/bin/python -m tests.perf.rounds", targets, [*tables, *more])
 
 
 if __name__ == "__main__":

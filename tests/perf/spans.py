@@ -273,7 +273,7 @@ def measure(rounds: int = 80, number: int = 5_000, turns: int = 31) -> Section:
     ways = [[name, f"{share:.2%}"] for name, share in found.items()]
     return Section(
         "What a span costs, and what spans explain",
-        "make reference",
+        ".venv/bin/python -m tests.perf.spans",
         targets,
         [
             table(["one of these", "ns of CPU time", "÷ two clock readings"], spent),

@@ -15,8 +15,8 @@ from looprig.invariants import Checker
 from looprig.observe import views
 from looprig.runner import RunOptions, run
 from looprig.trace import read
+from reference_loop import make_loop
 from reference_loop.config import Config
-from reference_loop.factory import make_loop
 from reference_loop.history import History
 from reference_loop.policies import POLICIES
 from tests.perf import histories

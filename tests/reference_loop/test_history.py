@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from looprig.messages import Message
 from reference_loop import Config
 from reference_loop.history import History
-from reference_loop.policies import POLICIES, Policy
+from reference_loop.policies import POLICIES
+from reference_loop.policies.base import Policy
 
 U, A, S = Message(role="user", content="u"), Message(role="assistant", content="a"), Message(role="system", content="s")
 

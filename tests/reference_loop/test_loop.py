@@ -20,7 +20,7 @@ from reference_loop import (
     mock_tools,
     tool,
 )
-from reference_loop.errors import LoopClosed, TurnInProgress
+from reference_loop.errors import NoTurnNow
 from reference_loop.inputs import mock_retriever
 from tests.reference_loop.replies import Replies
 
@@ -202,9 +202,9 @@ def test_stream_without_end():
     assert "the stream ended before the message was complete" in said.content
 
 
-def test_display_that_fails(caplog: pytest.LogCaptureFixture):
+def test_display_that_fails():
     """
-    A display that fails costs no answer.
+    A display that fails ends the request as a failing model does, and the turn with an answer that says so.
     """
 
     def show(text: str) -> None:
@@ -212,8 +212,7 @@ def test_display_that_fails(caplog: pytest.LogCaptureFixture):
 
     loop = ReferenceLoop(Replies(answer("one two")), {}, Config(stream=True), on_text=show)
 
-    assert "one two" == asyncio.run(loop.send("go")).content
-    assert "the terminal is gone" in caplog.text
+    assert "The model call failed: OSError: the terminal is gone" == asyncio.run(loop.send("go")).content
 
 
 # context ------------------------------------------------------------------------------------------
@@ -287,7 +286,7 @@ def test_turn_in_progress():
     first, second = asyncio.run(both(loop))
 
     assert answer("ok") == first
-    assert isinstance(second, TurnInProgress)
+    assert isinstance(second, NoTurnNow)
     assert "one" == loop.history[0].content
     assert 4 == len(loop.history)
 
@@ -300,7 +299,7 @@ def test_close():
     asyncio.run(loop.send("hello"))
     loop.close()
 
-    with pytest.raises(LoopClosed, match="make a new loop"):
+    with pytest.raises(NoTurnNow, match="closed"):
         asyncio.run(loop.send("hello"))
     assert 2 == len(loop.history)
 

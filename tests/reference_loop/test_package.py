@@ -12,8 +12,8 @@ import pytest
 
 import reference_loop
 from reference_loop import Config, MockModel, ReferenceLoop
+from tests.perf import size
 
-LINES_MAX = 2200
 FILES = sorted(Path(reference_loop.__file__).parent.rglob("*.py"))
 
 
@@ -32,17 +32,20 @@ def test_imports(path: Path):
 
 def test_size():
     """
-    The package stays small enough to be read in one sitting: no function of 40 lines, no 1,200 lines altogether.
+    The package stays small enough to be read in one sitting.
     """
-    functions = [
-        (path.name, node.name, (node.end_lineno or 0) - node.lineno + 1)
-        for path in FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    assert ["yes", "yes"] == ["yes" if target.holds else target.measured for target in size.measure().targets]
 
-    assert [] == [each for each in functions if each[2] >= 40]
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in FILES) < LINES_MAX
+
+def test_lines_of_code():
+    """
+    Code counts, and nothing else does.
+    """
+    source = '"""A docstring\n\nof three lines."""\n\n# why\nx = """a\nb"""  # what\n'
+    source += '\n\ndef f():\n    "Says."\n    return x\n'
+
+    assert 4 == size.code_lines(source)
+    assert {"f": 3} == size.function_lines(source)
 
 
 @pytest.mark.parametrize("policy", ["grouped", "end-of-turn"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from looprig.messages import Message, ToolCall
 from reference_loop import Config, MockModel, ReferenceLoop, make_loop, mock_tools
-from reference_loop.errors import TurnInProgress
+from reference_loop.errors import NoTurnNow
 from reference_loop.history import History
 from reference_loop.persistence import Journal, JournalError, Line
 from tests.perf.kills import OPTIONS, Stateless, bytes_per_turn, kill_sessions, tools
@@ -158,7 +158,7 @@ def test_interrupted_turn(tmp_path: Path):
 
     async def go_on() -> None:
         loop = ReferenceLoop(MockModel(), all_tools, Config(journal=str(tmp_path / "s")))
-        with pytest.raises(TurnInProgress, match=r"await resume\(\)"):
+        with pytest.raises(NoTurnNow, match=r"await resume\(\)"):
             await loop.send("hello")
         answer = await loop.resume()
         assert answer is not None

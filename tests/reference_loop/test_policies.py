@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from looprig import testing
 from looprig.messages import Message, ToolCall
 from looprig.runner import run
-from reference_loop import POLICIES, Config
-from reference_loop.factory import make_loop
+from reference_loop import POLICIES, Config, make_loop
 from reference_loop.history import History, pure_trim
 from reference_loop.policies.grouped import Grouped
 from reference_loop.policies.masking import MASK, Masking
