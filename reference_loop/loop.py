@@ -42,9 +42,8 @@ class ReferenceLoop:
         on_text: Callable[[str], None] | None = None, monitor: Monitor | None = None,
     ) -> None:  # fmt: skip
         self._config = config = config or Config()
-        self._model = model
+        self._model, self._on_text = model, on_text
         self._retriever = retriever or (mock_retriever if config.retriever == "mock" else None)
-        self._on_text = on_text
         self._monitor = monitor or (Monitor() if config.monitor else NullMonitor())
         self._policy, self._safe_size = config.new_policy(), safe_size(config.max_history_pairs)
         self._history = History(self._policy, check_every=config.check_every, monitor=self._monitor)

@@ -43,7 +43,8 @@ def declared(tool: object, arguments: Mapping[str, Any]) -> Access:
     if reads is None and writes is None:
         return EVERYTHING
     try:
-        return Access(*(tuple([re.sub(r"\{(\w+)\}", fill, each) for each in names or ()]) for names in (reads, writes)))
+        named = [[names] if isinstance(names, str) else names or () for names in (reads, writes)]
+        return Access(*(tuple([re.sub(r"\{(\w+)\}", fill, each) for each in names]) for names in named))
     except (KeyError, TypeError):
         return EVERYTHING
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,22 @@ def test_question(reply: str, says: str):
 
     assert 'run delete_note({"title": "milk"})? [y/N] The tool says: ' + says in done.stdout
     assert 0 == done.returncode
+
+
+def test_journal(tmp_path: Path):
+    """
+    A session goes on in the next conversation, also one whose last line was torn in the middle of a turn.
+    """
+    file = tmp_path / "s.jsonl"
+    talk("--journal", str(file), typed="calculate 6*7\n")
+    file.write_bytes(file.read_bytes()[:-15])
+    done = talk("--journal", str(file), typed="hello\n/stats\n")
+
+    assert "The tool says: 42\n> You said: hello\n> conversation_length: 6\n" in done.stdout
+    file.write_text("junk\n")
+    done = talk("--journal", str(file))
+    assert 2 == done.returncode
+    assert "line 1 of the session" in done.stderr
 
 
 def test_help():

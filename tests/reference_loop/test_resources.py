@@ -89,6 +89,7 @@ def tool_of(reads: Any = None, writes: Any = None) -> Any:
         (None, None, {}, EVERYTHING),
         ((), None, {}, NOTHING),
         (None, (), {}, NOTHING),
+        ("file:{path}", "notes", {"path": "a"}, Access(("file:a",), ("notes",))),
         (("a", "b"), ("c",), {}, Access(("a", "b"), ("c",))),
         (None, ("row:{table}/{id}",), {"table": "t", "id": 7}, Access((), ("row:t/7",))),
         (("file:{path}",), None, {"path": "a*"}, Access(("file:a*",))),
