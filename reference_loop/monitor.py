@@ -105,12 +105,12 @@ class Monitor:
         return Span(self, operation, about, parent, self.clock())
 
     def record(self, operation: str, duration_s: float, *, failed: bool = False, about: str = "") -> None:
-        """Take in a duration that was measured elsewhere."""
+        """Take in a duration that was measured elsewhere; it is part of a span, which is logged when it is long."""
         figures = self.figures[operation]
         figures.new.append(duration_s)
         figures.failures += failed
-        if duration_s > self.noted_above_s or len(figures.new) >= BATCH:
-            self.note(operation, about, duration_s)
+        if len(figures.new) >= BATCH:
+            figures.settle()
 
     def note(self, operation: str, about: str, duration_s: float) -> None:
         """Log what is over at the level that its length deserves, a boundary at the lower one; settle a full batch."""

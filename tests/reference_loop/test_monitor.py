@@ -37,19 +37,15 @@ def in_virtual_time(work: Coroutine[Any, Any, Any]) -> Any:
         (nextafter(5.0, inf), logging.WARNING),
     ],
 )
-@pytest.mark.parametrize("how", ["span", "record"])
-def test_level(how: str, duration_s: float, level: int, caplog: pytest.LogCaptureFixture):
+def test_level(duration_s: float, level: int, caplog: pytest.LogCaptureFixture):
     """
     A boundary belongs to the lower level; the next number above it does not.
     """
     with caplog.at_level(logging.DEBUG, "reference_loop"):
         monitor, now = Monitor(), iter([0.0, duration_s])
         monitor.begin(lambda: next(now))
-        if how == "span":
-            with monitor.span("tool_execution", "clock"):
-                pass
-        else:
-            monitor.record("tool_execution", duration_s, about="clock")
+        with monitor.span("tool_execution", "clock"):
+            pass
 
     (record,) = caplog.records
     assert (level, f"tool_execution clock took {duration_s:.6f} s") == (record.levelno, record.message)
@@ -62,9 +58,11 @@ def test_silence(caplog: pytest.LogCaptureFixture):
     """
     Where a level is off, nothing is logged, and the operation is counted all the same.
     """
-    monitor = Monitor()
+    monitor, now = Monitor(), iter([0.0, 100.0])
     with caplog.at_level(logging.ERROR, "reference_loop"):
-        monitor.record("model_call", 100.0)
+        monitor.begin(lambda: next(now))
+        with monitor.span("model_call"):
+            pass
 
     assert [] == caplog.records
     assert 1 == monitor.statistics()["alerts.warning"]
@@ -144,12 +142,13 @@ def test_statistics():
     """
     monitor = Monitor()
     monitor.record("queue_wait", 0.25)
-    monitor.record("queue_wait", 0.5, failed=True)
+    monitor.record("queue_wait", 60.0, failed=True)
     figures = monitor.statistics()
 
     names = ("count", "failures", "max_s", "total_s")
     assert {f"{operation}.{name}" for operation in (*OPERATIONS, "queue_wait") for name in names} <= set(figures)
-    assert (2, 1, 0.5, 0.75) == tuple(figures[f"queue_wait.{name}"] for name in names)
+    assert (0, 0) == (figures["alerts.warning"], figures["alerts.info"])  # what it is a part of tells
+    assert (2, 1, 60.0, 60.25) == tuple(figures[f"queue_wait.{name}"] for name in names)
 
 
 @given(
