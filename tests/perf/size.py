@@ -53,10 +53,11 @@ def measure() -> Section:
         Target(f"lines of the longest function ({longest})", f"{functions[longest]}", f"below {FUNCTION_LINES_MAX}",
                functions[longest] < FUNCTION_LINES_MAX),
         Target("lines of code of the package", f"{total:,}", f"below {LINES_MAX:,}", total < LINES_MAX),
+        Target("all its lines: blank ones, comments and docstrings too", f"{whole:,}", f"below {LINES_MAX:,}",
+               whole < LINES_MAX),
     ]  # fmt: skip
-    note = f"With blank lines, comments and docstrings the package has {whole:,} lines."
     rows = [[name, code[name], len(files[name].splitlines())] for name in files]
-    tables = [note, table(["file", "code", "all lines"], rows)]
+    tables = [table(["file", "code", "all lines"], rows)]
     return Section("Small enough to read", ".venv/bin/python -m tests.perf.size", targets, tables)
 
 
