@@ -265,7 +265,7 @@ def append_targets(measured: Sequence[Cost]) -> Iterator[Target]:
 
 
 def pause_targets(pauses: Mapping[str, tuple[float, float]], kept: Sequence[int]) -> Iterator[Target]:
-    """Judge the pause both ways: with code that was used a moment ago, and with code that the processor has to fetch."""
+    """Judge the pause both ways: with code that was used a moment ago, and with code that has to be fetched."""
     for name, how in (("grouped", "the trim's code kept warm"), (COLD, "the trim's code cold")):
         small, large = pauses[name]
         yield Target(
