@@ -1,0 +1,187 @@
+"""What every provider offers: reading its requests, its rules, and its words for an answer or a fault.
+
+A provider here is a module-level value with the methods of `Provider`; it keeps nothing between requests. What
+is remembered of a conversation, so that a request that only adds to the one before costs work for what it adds,
+is a `Seen`, which the caller keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from looprig.messages import Message
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a provider refuses a request, as it says it.
+
+    ``rule`` is the code of the rule (``C1``, ``A7``); ``status`` the HTTP status; ``type``, ``param`` and ``code``
+    stand in the body where the provider's envelope has them. ``pinned`` is false where no recorded response backs
+    the exact text. ``headers`` go with the response.
+    """
+
+    rule: str
+    status: int
+    type: str
+    message: str
+    param: str | None = None
+    code: str | None = None
+    pinned: bool = True
+    headers: Mapping[str, str] = {}
+
+
+class Refused(Exception):
+    """A request that breaks a rule of its provider."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.rule}: HTTP {problem.status} {problem.message}")
+        self.problem = problem
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one request: ``prompt`` counts all of the input, ``cached`` those of it that a prompt cache had."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model says to a request.
+
+    ``id`` is without the provider's prefix (``chatcmpl-``, ``msg_``); ``created`` is in seconds. ``pieces`` are the
+    parts in which the text and then the arguments of each call are streamed: of the text, and of each call's
+    arguments, in order. ``stop`` is ``stop``, ``tool_calls`` or ``length``; each provider has a word of its own for it.
+    """
+
+    id: str
+    created: int
+    model: str
+    message: Message
+    pieces: tuple[tuple[str, ...], ...]
+    stop: str = "stop"
+    usage: Usage = Usage()
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as server-sent events, ready to be sent.
+
+    ``head`` goes out with the first delta, ``tail`` with the last; each delta is what one token's time brings.
+    A stream without deltas is its head and tail.
+    """
+
+    head: bytes
+    deltas: Sequence[bytes]
+    tail: bytes
+
+
+class Seen:
+    """What is remembered of a conversation between two requests of it.
+
+    ``raw`` is the list of items as it was sent, ``items`` the same decoded, ``messages`` what they say in looprig's
+    words (one item may be several messages, or none), ``state`` what the rules of order know after the last item.
+    Only a request that was accepted is remembered.
+    """
+
+    __slots__ = ("items", "messages", "raw", "state")
+
+    def __init__(self) -> None:
+        self.raw = b""
+        self.items: list[Any] = []
+        self.messages: list[Message] = []
+        self.state: Any = None
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that breaks no rule.
+
+    ``fields`` holds all of the body but its list of items; ``messages`` the whole conversation in looprig's words,
+    system text first where the provider has it apart. ``stream`` says whether events are wanted.
+    """
+
+    fields: Mapping[str, Any]
+    model: str
+    messages: list[Message]
+    stream: bool
+
+
+class Provider(Protocol):
+    """One provider's API. ``name`` is ``openai-chat``, ``openai-responses``, ``anthropic`` or ``gemini``."""
+
+    name: str
+
+    def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
+        """Read and check the body of a request, in the provider's order of precedence; remember it in *seen*.
+
+        ``model`` is the one named in the path, where the API has it there.
+
+        Raises:
+            Refused: with what the provider answers.
+        """
+        ...
+
+    def judge(self, messages: Sequence[Message], start: int, seen: Seen) -> Problem | None:
+        """Say whether the provider would take *messages*, of which those before *start* were accepted before.
+
+        This is the in-process form: the messages are spelled as the provider wants them, and its rules about the
+        conversation's shape are asked. ``seen`` is the caller's, and changes only where the answer is None.
+        """
+        ...
+
+    def answer(self, said: Answer, received: Received) -> bytes:
+        """Return the body of a response."""
+        ...
+
+    def stream(self, said: Answer, received: Received) -> Stream:
+        """Return the events of a streamed response."""
+        ...
+
+    def problem(self, problem: Problem, request_id: str) -> bytes:
+        """Return the body of an error."""
+        ...
+
+    def broken_off(self, problem: Problem) -> bytes:
+        """Return the event of an error that comes after the status 200 was sent."""
+        ...
+
+    def fault(self, kind: str, **figures: Any) -> Problem:
+        """Return a fault that is no fault of the request.
+
+        Kinds: ``bad_request``, ``bad_key``, ``not_found``, ``rate_limit`` (figures ``limit``, ``used``,
+        ``requested``, ``retry_s``), ``quota``, ``server_error``, ``overloaded``, ``context_overflow`` (figures
+        ``window``, ``tokens``), ``too_large``, ``timeout``.
+        """
+        ...
+
+    def headers(self, request_id: str) -> Mapping[str, str]:
+        """Return the headers of every response, limits apart."""
+        ...
+
+    def limit_headers(self, limits: Mapping[str, tuple[int, int, float]]) -> Mapping[str, str]:
+        """Return the headers that tell limits; *limits* has limit, remaining and reset_s of ``requests`` and ``tokens``."""
+        ...
+
+
+def grown(raw: bytes, seen: Seen) -> tuple[list[Any], int]:
+    """Decode a JSON array that mostly has grown since *seen*; return its items, and how many of them are the old ones.
+
+    The bytes are compared and only what is new is decoded, so that a history of any length costs one comparison of
+    memory. Items that were there before stay the same objects.
+
+    Raises:
+        msgspec.DecodeError: where it is no JSON array.
+    """
+    before = seen.raw[:-1]
+    if len(before) > 1 and raw.startswith(before):
+        rest = raw[len(before) :].lstrip()
+        if rest == b"]":
+            return seen.items, len(seen.items)
+        if rest.startswith(b","):
+            return [*seen.items, *_ARRAY.decode(b"[" + rest[1:])], len(seen.items)
+    return _ARRAY.decode(raw), 0
+
+
+_ARRAY = msgspec.json.Decoder(list[Any])
