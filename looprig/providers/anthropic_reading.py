@@ -32,38 +32,38 @@ def messages_of(items: Iterable[Item]) -> list[Message]:
 
 
 def _assistant(content: list[Any]) -> Message:
-    calls = tuple(
-        ToolCall(id=block.id, name=block.name, arguments=arguments_of(block.input))
-        for block in content
-        if block.__class__ is ToolUse
-    )
-    return Message(role="assistant", content=_run(content), tool_calls=calls)
+    text, calls = "", []
+    for block in content:
+        if block.__class__ is ToolUse:
+            calls.append(ToolCall(block.id, block.name, arguments_of(block.input)))
+        else:
+            text += _part(block)
+    return Message("assistant", text, tuple(calls))
 
 
 def _others(item: Item) -> list[Message]:
     found: list[Message] = []
-    run: list[Any] = []
+    text, open_ = "", not item.content
     for block in item.content:
         if isinstance(block, ToolResult):
-            if run:
-                found.append(Message(role=item.role, content=_run(run)))
-                run = []
-            text = block.content if isinstance(block.content, str) else _joined(block.content or ())
-            found.append(Message(role="tool", content=text, tool_call_id=block.tool_use_id))
+            if open_:
+                found.append(Message(item.role, text))
+                text, open_ = "", False
+            said = block.content if isinstance(block.content, str) else _joined(block.content or ())
+            found.append(Message("tool", said, (), block.tool_use_id))
         else:
-            run.append(block)
-    if run or not found:
-        found.append(Message(role=item.role, content=_run(run)))
+            text, open_ = text + _part(block), True
+    if open_:
+        found.append(Message(item.role, text))
     return found
 
 
-def _run(blocks: list[Any]) -> str:
-    """Join blocks as `looprig.messages` joins parts; calls and thoughts are no part of a text."""
-    return "".join(
-        block.text if block.__class__ is Text else f"<{block.__struct_config__.tag}>"
-        for block in blocks
-        if block.__class__ not in _UNSAID
-    )
+def _part(block: Any) -> str:
+    """Return a block as `looprig.messages` says a part of a content; calls and thoughts are no part of a text."""
+    kind = block.__class__
+    if kind is Text:
+        return str(block.text)
+    return "" if kind in _UNSAID else f"<{block.__struct_config__.tag}>"
 
 
 def _joined(parts: Iterable[dict[str, Any]]) -> str:
@@ -72,9 +72,9 @@ def _joined(parts: Iterable[dict[str, Any]]) -> str:
 
 def arguments_of(values: dict[str, Any]) -> str:
     """Return a call's arguments as text, written as looprig's scripted model writes them."""
-    if values.keys() == {MALFORMED} and isinstance(values[MALFORMED], str):
+    if MALFORMED in values and len(values) == 1 and isinstance(values[MALFORMED], str):
         return str(values[MALFORMED])
-    return json.dumps(values)
+    return _written(values)
 
 
 def spelled(message: Message) -> Item | None:
@@ -91,3 +91,4 @@ def spelled(message: Message) -> Item | None:
 
 
 _UNSAID = (ToolUse, Thinking, RedactedThinking)
+_written = json.JSONEncoder().encode

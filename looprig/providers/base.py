@@ -83,17 +83,16 @@ class Seen:
 
     ``raw`` is the list of items as it was sent, ``items`` the same decoded, ``messages`` what they say in looprig's
     words (one item may be several messages, or none), ``state`` what the rules of order know after the last item.
-    Only a request that was accepted is remembered. ``kept`` belongs to `looprig.providers.body`.
+    Only a request that was accepted is remembered.
     """
 
-    __slots__ = ("items", "kept", "messages", "raw", "state")
+    __slots__ = ("items", "messages", "raw", "state")
 
     def __init__(self) -> None:
         self.raw = b""
         self.items: list[Any] = []
         self.messages: list[Message] = []
         self.state: Any = None
-        self.kept: Any = None
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +161,7 @@ class Provider(Protocol):
         ...
 
     def limit_headers(self, limits: Mapping[str, tuple[int, int, float]]) -> Mapping[str, str]:
-        """Return the headers that tell limits; *limits* has limit, remaining and reset_s of ``requests`` and ``tokens``."""
+        """Return the headers that tell (limit, remaining, reset_s) of ``requests`` and ``tokens``."""
         ...
 
 
