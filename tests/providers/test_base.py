@@ -13,8 +13,9 @@ from looprig.providers.base import Seen, opened
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["items", "a", '"items":[']), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["items", "a", '"items":[']), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
