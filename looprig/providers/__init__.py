@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from looprig.providers.base import Provider
 from looprig.providers.openai_chat import OpenAIChat
+from looprig.providers.openai_responses import OpenAIResponses
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (OpenAIChat(),)}
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (OpenAIChat(), OpenAIResponses())}
 """Each provider by its name."""
