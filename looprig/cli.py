@@ -91,10 +91,11 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--tokens",
-                type=click.Choice(["estimate", "o200k", "cl100k"]),
+                type=click.Choice(["estimate", "o200k", "cl100k", "best"]),
                 default="estimate",
                 show_default=True,
-                help="How tokens are counted; the last two need looprig[tokens].",
+                help="How tokens are counted: by bytes, by a real tokenizer (needs looprig[tokens]), or by the best "
+                "that is there. Every result names its counter.",
             ),
             click.option(
                 "--log",
@@ -155,14 +156,13 @@ def run_command(context: click.Context, /, **given: Any) -> None:
         seeds=given["seeds"],
         parameters=_parameters(given["parameters"]),
         clock=given["clock"],
-        tokens=given["tokens"],
+        tokens=_tokens(given["tokens"]),
         traces=None if given["no_traces"] else given["traces"],
         turn_limit_s=given["turn_limit"],
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
     target = _target(given["spec"])
-    _check_tokens(settings.tokens)
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
@@ -217,13 +217,17 @@ def _target(spec: str) -> Any:
         raise UsageProblem(str(error)) from error
 
 
-def _check_tokens(name: str) -> None:
-    from looprig.tokens import TokenizerMissing, counter
+def _tokens(name: str) -> str:
+    """Return the name of the token counter that is meant, and refuse one that does not work here."""
+    from looprig.tokens import TokenizerMissing, best, counter
 
+    if name == "best":
+        return best()
     try:
         counter(name)
     except TokenizerMissing as error:
         raise UsageProblem(str(error)) from error
+    return name
 
 
 def _apart() -> contextlib.AbstractContextManager[Any]:
@@ -351,12 +355,11 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
         seed=given["seed"],
         parameters=_parameters(given["parameters"]),
         clock=given["clock"],
-        tokens=given["tokens"],
+        tokens=_tokens(given["tokens"]),
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
     targets = (_target(before), _target(after))
-    _check_tokens(settings.tokens)
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:

@@ -451,10 +451,10 @@ class OpenAIChat:
         )
 
     def problem(self, problem: Problem, request_id: str) -> bytes:
-        return openai_chat_wire.encoded(openai_common.envelope(problem))
+        return openai_common.encoded(openai_common.envelope(problem))
 
     def broken_off(self, problem: Problem) -> bytes:
-        return b"data: %b\n\n" % openai_chat_wire.encoded(openai_common.envelope(problem))
+        return b"data: %b\n\n" % openai_common.encoded(openai_common.envelope(problem))
 
     def fault(self, kind: str, **figures: Any) -> Problem:
         if kind == "context_overflow":
@@ -526,4 +526,4 @@ def _reasons(model: str) -> bool:
 
 
 def _json(value: object) -> str:
-    return openai_chat_wire.encoded(value).decode()
+    return openai_common.encoded(value).decode()
