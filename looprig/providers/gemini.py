@@ -15,7 +15,7 @@ import msgspec
 from looprig.messages import Message
 from looprig.providers import gemini_wire, models
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
-from looprig.providers.gemini_items import CONTENTS, Content, explain, invalid
+from looprig.providers.gemini_items import Content, explain, invalid, read
 from looprig.providers.gemini_reading import Reader, spelled, system_of
 from looprig.providers.gemini_rules import Walk
 from looprig.tokens import Counter, estimate, message_tokens
@@ -143,13 +143,10 @@ def _contents(request: Body, first: int) -> list[Content]:
         if key not in KEYS and _camel(key) not in KEYS:
             text = f'Invalid JSON payload received. Unknown name "{key}": Cannot find field.'
             raise Refused(invalid("G0", text, pinned=False))  # from memory
-    new = request.new
-    if new is None or new == b"null":
+    if request.new is None or request.new == b"null":
         raise Refused(_unspecified())
-    if new.startswith(b"{"):
-        new = b"[" + new + b"]"  # one value stands for a list of one
     try:
-        contents = CONTENTS.decode(new)
+        contents = read(request.new)
     except msgspec.ValidationError as error:
         raise Refused(explain(error, first)) from None
     if not contents and not first:

@@ -72,6 +72,24 @@ def invalid(rule: str, message: str, *, pinned: bool = True) -> Problem:
     return Problem(rule=rule, status=400, type="INVALID_ARGUMENT", message=message, pinned=pinned)
 
 
+def read(text: bytes) -> list[Content]:
+    """Read contents; one value stands for a list of one, as the API's own guides write it.
+
+    Raises:
+        msgspec.ValidationError: where something is of another kind than its field.
+    """
+    if text.startswith(b"{"):
+        text = b"[" + text + b"]"
+    try:
+        return CONTENTS.decode(text)
+    except msgspec.ValidationError:
+        loose = msgspec.json.decode(text)
+        for content in loose if isinstance(loose, list) else ():
+            if isinstance(content, dict) and isinstance(content.get("parts"), dict):
+                content["parts"] = [content["parts"]]
+        return msgspec.convert(loose, list[Content])
+
+
 def explain(error: msgspec.ValidationError, first: int) -> Problem:
     """Say that a value is of another kind than its field; the first content is number *first*. No text is recorded."""
     match = _PLACE.fullmatch(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
@@ -13,14 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from looprig.messages import Message, ToolCall
+from looprig.messages import Message
 from looprig.providers.anthropic import Anthropic
-from looprig.providers.base import Answer, Received, Seen, Stream, Usage
+from looprig.providers.base import Answer, Received, Seen
+from tests.providers.spoken import answers, whole
 
 PROVIDER = Anthropic()
 STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
-OBJECTS = st.dictionaries(TEXTS, st.none() | st.integers(-9, 9) | TEXTS, max_size=2)
 
 
 def received(*, thinking: bool = False) -> Received:
@@ -32,33 +30,6 @@ def received(*, thinking: bool = False) -> Received:
     if thinking:
         fields["thinking"] = {"type": "enabled", "budget_tokens": 1024}
     return PROVIDER.receive(msgspec.json.encode(fields), Seen())
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> Answer:
-    """Draw an answer, its texts cut into pieces anywhere."""
-    pieces = tuple(draw(st.lists(TEXTS.filter(bool), max_size=4)))
-    arguments = [json.dumps(draw(OBJECTS)) for _ in range(draw(st.integers(0, 3)))]
-    cuts = [sorted(draw(st.sets(st.integers(1, len(text) - 1), max_size=3))) for text in arguments]
-    calls = tuple(ToolCall(f"call_{number}", "read", text) for number, text in enumerate(arguments))
-    cached = draw(st.integers(0, 9))
-    return Answer(
-        id=draw(st.sampled_from(["1", "a7", "x9y"])),
-        created=1,
-        model="claude-sonnet-4-5",
-        message=Message("assistant", "".join(pieces), calls),
-        pieces=(pieces, *(_cut(text, cut) for text, cut in zip(arguments, cuts, strict=True))),
-        stop=draw(st.sampled_from([*STOPS])),
-        usage=Usage(prompt=cached + draw(st.integers(1, 9)), cached=cached, completion=draw(st.integers(1, 99))),
-    )
-
-
-def _cut(text: str, at: list[int]) -> tuple[str, ...]:
-    return tuple(text[start:end] for start, end in itertools.pairwise([0, *at, len(text)]))
-
-
-def whole(stream: Stream) -> bytes:
-    return stream.head + b"".join(stream.deltas) + stream.tail
 
 
 def events(raw: bytes) -> list[dict[str, Any]]:
@@ -101,7 +72,7 @@ ASK: dict[str, Any] = {"model": "claude-sonnet-5", "max_tokens": 9, "messages": 
 LINE = Line()
 
 
-@given(answers(), st.booleans())
+@given(answers("claude-sonnet-4-5"), st.booleans())
 def test_stream_is_the_answer(said: Answer, thinking: bool):
     """
     The official client makes of the events what it makes of the body; and the body says what the model said.
@@ -126,7 +97,7 @@ def _bare(value: dict[str, Any]) -> dict[str, Any]:
     return {key: each for key, each in value.items() if each is not None and key not in {"parsed_output"}}
 
 
-@given(answers())
+@given(answers("claude-sonnet-4-5"))
 def test_order_of_events(said: Answer):
     """
     The events of a stream come in the provider's order, a ping behind the first block's start; deltas are the pieces.
