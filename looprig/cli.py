@@ -18,6 +18,9 @@ from looprig.version import __version__
 
 TRACES = Path(".looprig/traces")
 
+PROVIDERS = ("openai-chat", "openai-responses", "anthropic", "gemini")
+"""The names of `looprig.providers.PROVIDERS`, which a test compares: a command's help should not load them."""
+
 EXIT_CODES = """\b
 Exit codes:
   0  passed              4  undecided (with --strict)
@@ -139,6 +142,14 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Where runs are recorded, for `looprig replay`.",
 )
 @click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    type=click.Choice(PROVIDERS),
+    help="A provider whose rules every request has to keep, beside those that the loop names. May be given several "
+    "times.",
+)
 @click.option("--turn-limit", default=60.0, show_default=True, help="Real seconds after which a turn is stopped.")
 @click.pass_context
 def run_command(context: click.Context, /, **given: Any) -> None:
@@ -159,6 +170,7 @@ def run_command(context: click.Context, /, **given: Any) -> None:
         tokens=_tokens(given["tokens"]),
         traces=None if given["no_traces"] else given["traces"],
         turn_limit_s=given["turn_limit"],
+        providers=given["providers"],
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)

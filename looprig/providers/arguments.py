@@ -19,7 +19,7 @@ def object_of(arguments: str) -> dict[str, Any]:
     """Return the object that *arguments* are, or one that holds them as they are."""
     try:
         return _OBJECT.decode(arguments)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return {MALFORMED: arguments}
 
 

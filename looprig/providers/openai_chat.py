@@ -19,7 +19,7 @@ import msgspec
 from looprig.messages import Message, ToolCall, message_from_dict
 from looprig.providers import models, openai_chat_wire, openai_common
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
-from looprig.providers.openai_common import Field, bad, empty_array, missing, wrong_type, wrong_value
+from looprig.providers.openai_common import UNREADABLE, Field, bad, empty_array, missing, wrong_type, wrong_value
 from looprig.tokens import Counter, estimate
 
 FIELDS: tuple[Field, ...] = (
@@ -398,7 +398,7 @@ class OpenAIChat:
         try:
             body = opened(raw, "messages", seen)
             return self._checked(raw, body, seen)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise Refused(openai_common.unparsable()) from None
 
     def _checked(self, raw: bytes, body: Body, seen: Seen) -> Received:

@@ -14,6 +14,9 @@ from looprig.messages import Message
 from looprig.providers.base import Problem, Refused
 from looprig.tokens import Counter, message_tokens
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a body raises that is no JSON, no text, or nested deeper than anybody reads."""
+
 KINDS: Mapping[type, str] = {
     str: "a string",
     int: "an integer",
@@ -149,7 +152,7 @@ def decoded(raw: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise Refused(unparsable()) from None
 
 

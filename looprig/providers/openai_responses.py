@@ -18,7 +18,7 @@ import msgspec
 from looprig.messages import Message
 from looprig.providers import models, openai_common, openai_items, openai_responses_wire
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
-from looprig.providers.openai_common import Field, bad, missing, wrong_type
+from looprig.providers.openai_common import UNREADABLE, Field, bad, missing, wrong_type
 from looprig.providers.openai_items import Item, Known
 from looprig.providers.openai_store import Link, Store, chain
 from looprig.tokens import Counter, estimate, message_tokens
@@ -89,7 +89,7 @@ class OpenAIResponses:
             if body.extends and body.fields.get("previous_response_id") is not None:
                 body = opened(raw, "input", Seen())
             return self._checked(raw, body, seen)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise Refused(openai_common.unparsable()) from None
 
     def _checked(self, raw: bytes, body: Body, seen: Seen) -> Received:

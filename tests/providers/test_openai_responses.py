@@ -248,7 +248,9 @@ def test_place_of_a_new_item():
         assert "input[3]" == caught.value.problem.param
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"input":', b'{"model":"gpt-4o","input":"\xff"}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b'{"input":', b'{"model":"gpt-4o","input":"\xff"}', b'{"model":' + b"[" * 100_000]
+)
 def test_no_json(raw: bytes):
     """
     A body that is no JSON object is refused, and not with an error of ours.
