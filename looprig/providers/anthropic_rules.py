@@ -162,7 +162,7 @@ class Walk:
     def assistant(self, content: Content) -> None:
         """Take the next entry, of the assistant."""
         if self.role != "assistant":
-            if self.role == "user" and self.size and not self.waiting and not self.thinking:
+            if self.role == "user" and self.size and not (self.waiting or self.thinking or self.thoughts):
                 self.turn += 1
                 self.role, self.size = "assistant", 0
             else:
