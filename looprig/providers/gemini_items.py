@@ -14,7 +14,7 @@ class Call(msgspec.Struct):
     """A call of a function; the older models give it no id."""
 
     name: str = ""
-    args: dict[str, Any] | None = None
+    args: msgspec.Raw = msgspec.Raw(b"{}")  # an object or null; who reads it looks
     id: str | None = None
 
 
@@ -87,7 +87,7 @@ def read(text: bytes) -> list[Content]:
         for content in loose if isinstance(loose, list) else ():
             if isinstance(content, dict) and isinstance(content.get("parts"), dict):
                 content["parts"] = [content["parts"]]
-        return msgspec.convert(loose, list[Content])
+        return CONTENTS.decode(msgspec.json.encode(loose))
 
 
 def explain(error: msgspec.ValidationError, first: int) -> Problem:
