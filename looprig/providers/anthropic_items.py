@@ -18,7 +18,7 @@ ID_PATTERN = "^[a-zA-Z0-9_-]+$"
 Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 
 
-class Block(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
+class Block(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False, tag_field="type"):
     """A block of a message's content; only some kinds take part in the rules."""
 
     cache_control: Any = None
@@ -136,7 +136,7 @@ AnyBlock = (
 Content = str | list[AnyBlock]
 
 
-class Item(msgspec.Struct, forbid_unknown_fields=True):
+class Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """One entry of ``messages``."""
 
     role: Literal["user", "assistant", "system"]

@@ -10,7 +10,7 @@ import msgspec
 from looprig.providers.base import Problem
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, gc=False):
     """A call of a function; the older models give it no id."""
 
     name: str = ""
@@ -18,7 +18,7 @@ class Call(msgspec.Struct):
     id: str | None = None
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """What a function gave back."""
 
     name: str = ""
@@ -26,7 +26,7 @@ class Response(msgspec.Struct):
     id: str | None = None
 
 
-class Part(msgspec.Struct, rename="camel"):
+class Part(msgspec.Struct, rename="camel", gc=False):
     """A part of a content; the fields with ``_`` behind their name are those of the other spelling."""
 
     text: str | None = None
@@ -55,7 +55,7 @@ class Part(msgspec.Struct, rename="camel"):
         return self.thought_signature or self.thought_signature_
 
 
-class Content(msgspec.Struct):
+class Content(msgspec.Struct, gc=False):
     """One entry of ``contents``."""
 
     role: str | None = None

@@ -47,11 +47,12 @@ class Reader:
             parts = content.parts or []
             if content.role == "model":
                 found.append(self._model(parts))
-            elif len(parts) == 1 and parts[0].text is not None:
-                found.append(Message("user", _text(parts[0])))
-                self.open = []
             else:
-                found += self._others(parts)
+                alone = parts[0] if len(parts) == 1 and parts[0].text is None else None
+                if alone is not None and (response := alone.function_response) is not None:
+                    found.append(Message("tool", said_in(response.response or {}), (), self._answered(response)))
+                else:
+                    found += self._others(parts)
                 self.open = []
             self.number += 1
         return found
@@ -60,11 +61,15 @@ class Reader:
         text, calls = "", []
         for part in parts:
             if part.text is not None:
-                text += _text(part)
-            elif (call := part.call) is not None:
+                if not part.thought:
+                    text += part.text
+            elif (call := part.function_call or part.function_call_) is not None:
                 calls.append(call)
             else:
                 text += _text(part)
+        if not calls:
+            self.open = []
+            return Message("assistant", text)
         self.open = _named(calls, self.number)
         try:
             asked = [ToolCall(id_, call.name, _arguments(call)) for id_, call in self.open]
@@ -77,7 +82,7 @@ class Reader:
         found: list[Message] = []
         text, open_ = "", not parts
         for part in parts:
-            response = part.response
+            response = None if part.text is not None else part.response
             if response is None:
                 text, open_ = text + _text(part), True
                 continue
@@ -92,7 +97,8 @@ class Reader:
     def _answered(self, response: Response) -> str:
         """Return the id of the call that *response* answers, and take the call from those that are open."""
         if response.id:
-            self.open = [pair for pair in self.open if pair[0] != response.id]
+            if len(self.open) > 1:
+                self.open = [pair for pair in self.open if pair[0] != response.id]
             return response.id
         for number, (id_, call) in enumerate(self.open):
             if call.name == response.name:
@@ -116,9 +122,9 @@ def _text(part: Part) -> str:
 def said_in(response: dict[str, Any]) -> str:
     """Return a response as text: where it is one text under one key, as the clients wrap what a tool returns, that."""
     if len(response) == 1:
-        (value,) = response.values()
-        if isinstance(value, str):
-            return value
+        for value in response.values():
+            if value.__class__ is str:
+                return value
     return json.dumps(response)
 
 
