@@ -32,6 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "script": {"messages", "scenario", "loop", "clock", "toolbox", "trace", "ledger"},
     "observe": {"messages", "scenario", "loop", "tokens", "trace", "ledger"},
     "providers": {"messages", "tokens"},
+    "adapters": {"messages", "loop", "providers"},
     "invariants": _SEEN | {"providers"},
     "metrics": _SEEN,
     "subject": {"messages", "loop"},
