@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from langchain.agents import create_agent
@@ -23,19 +22,22 @@ from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
-from looprig.adapters._chat import arguments_of, call_dict
-from looprig.loop import Contract, Model, Tool, Tools
+from looprig.adapters import chat
+from looprig.loop import Model, Tool, Tools
 
 FRAMEWORK = "langchain"
 PACKAGES = ("langchain", "langchain-core", "langgraph")
 EXTRA = "langchain"
 
 _ONE_THREAD: Any = {"configurable": {"thread_id": "1"}}
-_ROLES = {SystemMessage: "system", HumanMessage: "user", AIMessage: "assistant", ToolMessage: "tool"}
+_ROLES = {SystemMessage: "system", HumanMessage: "user"}
 
 
 def make(model: Model, tools: Tools, *, trim: int | None = None) -> Loop:
-    """Make an agent with all tools; *trim* puts ``trim_messages`` in front of the model, with that many tokens."""
+    """Return a conversation with an agent that has all tools.
+
+    ``trim`` puts ``trim_messages`` in front of the model, with that many of LangChain's approximate tokens.
+    """
     return Loop(model, tools, trim)
 
 
@@ -51,7 +53,6 @@ class Loop:
             checkpointer=InMemorySaver(),
         )
         self._system: list[BaseMessage] = []
-        self.contract = Contract()
 
     def add_system(self, text: str) -> None:
         self._system.append(SystemMessage(text))
@@ -62,8 +63,8 @@ class Loop:
         return str(state["messages"][-1].text)
 
     @property
-    def history(self) -> list[dict[str, Any]]:
-        return [message_dict(message) for message in self._agent.get_state(_ONE_THREAD).values.get("messages", ())]
+    def history(self) -> list[chat.Chat]:
+        return [chat_of(message) for message in self._agent.get_state(_ONE_THREAD).values.get("messages", ())]
 
 
 def _trimming(tokens: int) -> AgentMiddleware[Any, Any]:
@@ -107,31 +108,30 @@ class RigModel(BaseChatModel):
         return self
 
     def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        return _result(self.rig.complete(list(map(message_dict, messages))))
+        return _result(self.rig.complete(list(map(chat_of, messages))))
 
     async def _agenerate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        return _result(await self.rig.acomplete(list(map(message_dict, messages))))
+        return _result(await self.rig.acomplete(list(map(chat_of, messages))))
 
 
-def _result(reply: dict[str, Any]) -> ChatResult:
+def _result(reply: chat.Chat) -> ChatResult:
     good, bad = [], []
-    for call in reply.get("tool_calls", ()):
-        name, text = call["function"]["name"], call["function"]["arguments"]
-        arguments = arguments_of(text)
-        if arguments is None:
-            bad.append({"name": name, "args": text, "id": call["id"], "error": "no JSON object"})
-        else:
-            good.append({"name": name, "args": arguments, "id": call["id"]})
+    for call in chat.calls_of(reply):
+        try:
+            good.append({"name": call.name, "args": call.parsed(), "id": call.id})
+        except ValueError as error:  # kept apart, as LangChain's own clients do
+            bad.append({"name": call.name, "args": call.arguments, "id": call.id, "error": str(error)})
     message = AIMessage(reply["content"], tool_calls=good, invalid_tool_calls=bad)
     return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-def message_dict(message: BaseMessage) -> dict[str, Any]:
-    """Return a LangChain message in the chat-completions format, as LangChain's OpenAI package does."""
-    entry: dict[str, Any] = {"role": _ROLES[type(message)], "content": message.content}
+def chat_of(message: BaseMessage) -> chat.Chat:
+    """Return a LangChain message as its clients for OpenAI write it."""
+    text: Any = message.content
     if isinstance(message, AIMessage):
-        calls: Sequence[Any] = (*message.tool_calls, *message.invalid_tool_calls)
-        entry["tool_calls"] = [call_dict(call["id"] or "", call["name"] or "", call["args"] or "{}") for call in calls]
+        calls = [chat.Call(call["id"] or "", call["name"], chat.written(call["args"])) for call in message.tool_calls]
+        bad = [chat.Call(it["id"] or "", it["name"] or "", it["args"] or "") for it in message.invalid_tool_calls]
+        return chat.asked(text, [*calls, *bad])
     if isinstance(message, ToolMessage):
-        entry["tool_call_id"] = message.tool_call_id
-    return entry
+        return chat.result(message.tool_call_id, text)
+    return chat.said(_ROLES[type(message)], text)
