@@ -59,9 +59,8 @@ class Loop:
         )
         return str(result.final_output)
 
-    @property
     def history(self) -> list[Any]:
-        """The session's items; only to be asked for between turns, because a session is read in an event loop."""
+        """Return the session's items; only to be asked for at the end, because it takes an event loop to read them."""
         return Converter.items_to_messages(asyncio.run(self._session.get_items()))
 
     def close(self) -> None:
