@@ -86,9 +86,7 @@ class _Model(AgentModel):
     def __init__(self, rig: Model) -> None:
         self._rig = rig
 
-    async def get_response(
-        self, system_instructions: str | None, input: Any, *_: Any, **__: Any  # noqa: A002 - the framework's name
-    ) -> ModelResponse:
+    async def get_response(self, system_instructions: str | None, input: Any, *_: Any, **__: Any) -> ModelResponse:  # noqa: A002 - the framework's name
         said: Any = [*chat.systems(system_instructions), *Converter.items_to_messages(input)]
         reply = await self._rig.acomplete(said)
         message = ChatCompletionMessage.model_validate(reply)

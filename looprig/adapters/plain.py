@@ -84,8 +84,7 @@ def run(messages: list[chat.Chat], model: Model, tools: Tools) -> str:
         messages.append(reply)
         if not reply.get("tool_calls"):
             return str(reply["content"])
-        for call in chat.calls_of(reply):
-            messages.append(chat.result(call.id, _result(tools, call)))
+        messages.extend(chat.result(call.id, _result(tools, call)) for call in chat.calls_of(reply))
 
 
 def _result(tools: Tools, call: chat.Call) -> str:
