@@ -13,8 +13,9 @@ import httpx2
 
 from looprig.adapters import chat
 from looprig.loop import Model, ModelError
+from looprig.messages import Message
 from looprig.providers import PROVIDERS
-from looprig.providers.base import Answer, Problem, Refused, Seen
+from looprig.providers.base import Answer, Problem, Received, Refused, Seen
 
 _FAULTS = {400: "bad_request", 429: "rate_limit"}
 _RATE_LIMIT = {"limit": 30_000, "used": 30_000, "requested": 500, "retry_s": 1.0}
@@ -42,7 +43,7 @@ class Wire(httpx2.AsyncBaseTransport):
             self._model.refused(self._lenient(raw))
             return self._failed(refused.problem)
         try:
-            message = await self._model.acomplete(received.messages)
+            message = await self._model.acomplete(_messages(received))
         except ModelError as error:
             kind = _FAULTS.get(error.status, "server_error")
             return self._failed(self._provider.fault(kind, **(_RATE_LIMIT if kind == "rate_limit" else {})))
@@ -59,6 +60,14 @@ class Wire(httpx2.AsyncBaseTransport):
     def _response(self, status: int, body: bytes, **headers: str) -> httpx2.Response:
         told = {"content-type": "application/json", **self._provider.headers("rig"), **headers}
         return httpx2.Response(status, headers=told, content=body)
+
+
+def _messages(received: Received) -> list[Message]:
+    """Return the messages of a request; a system that is a list holds one of the application's messages a block."""
+    system = received.fields.get("system")
+    if not isinstance(system, list) or not system:
+        return received.messages
+    return [*(Message(role="system", content=block["text"]) for block in system), *received.messages[1:]]
 
 
 def client_of(provider: str, model: Model, lenient: Lenient) -> Any:
