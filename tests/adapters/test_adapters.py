@@ -27,7 +27,7 @@ def _constants(path: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for node in ast.parse(path.read_text()).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and target.id.isupper():
+        if isinstance(target, ast.Name) and target.id in ("FRAMEWORK", "PACKAGES", "EXTRA", "CLOCK"):
             found[target.id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
     return found
 
