@@ -1,4 +1,8 @@
-"""LlamaIndex: `FunctionAgent`, with one of the framework's memories."""
+"""LlamaIndex: `FunctionAgent`, with one of the framework's memories.
+
+Its memories count tokens with tiktoken, which needs the square of the length of a run of one character: with the huge
+results of `failing_tools` a turn takes longer than anybody waits, and no signal gets through to it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,7 @@ EXTRA = "llama-index"
 MAX_ROUNDS = 1000
 """Far above what a scenario has; the framework's own limit is 20 rounds a turn."""
 
-MEMORIES = {"memory": Memory, "buffer": ChatMemoryBuffer}
-"""What keeps the history: the framework's newer memory, over a database, or its older buffer."""
+MEMORIES = {"memory": Memory, "buffer": ChatMemoryBuffer}  # the framework's newer one, over a database, and its older
 
 
 def make(
@@ -97,10 +100,10 @@ class _Model(FunctionCallingLLM):
         return ChatResponse(message=ChatMessage(role="assistant", blocks=blocks))
 
     def get_tool_calls_from_response(self, response: Any, **_: Any) -> list[ToolSelection]:
-        blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
         return [
             ToolSelection(tool_id=block.tool_call_id, tool_name=block.tool_name, tool_kwargs=block.tool_kwargs)
-            for block in blocks
+            for block in response.message.blocks
+            if isinstance(block, ToolCallBlock)
         ]
 
     def _unused(self, *_: Any, **__: Any) -> Any:
