@@ -63,10 +63,9 @@ def chats(messages: Iterable[Any]) -> list[chat.Chat]:
 
 def _chats(message: Any) -> list[chat.Chat]:
     role, text = message.role.value, "".join(block.text for block in message.blocks if isinstance(block, TextBlock))
-    if role == "system":
-        return chat.systems(text)
-    if role == "tool":
-        return [chat.result(message.additional_kwargs.get("tool_call_id"), text)]
+    if role in ("system", "tool"):
+        call_id = message.additional_kwargs.get("tool_call_id")
+        return chat.systems(text) if role == "system" else [chat.result(call_id, text)]
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     return [chat.asked(text, list(map(_call, blocks)))] if blocks else [chat.said(role, text)]
 
