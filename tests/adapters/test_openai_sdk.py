@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import openai
 import pytest
@@ -50,7 +50,7 @@ def test_refused_request():
 class Catching(openai_sdk.Loop):
     """Keeps what its client raises."""
 
-    raised: list[openai.APIError] = []
+    raised: ClassVar[list[openai.APIError]] = []
 
     async def send(self, text: str) -> str:
         try:
