@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 
 import msgspec
 from hypothesis import assume, given
@@ -113,12 +114,8 @@ def test_calm(entries: list[Any], fields: dict[str, Any]):
     """
     raw = request(entries, **fields)
     fast = verdict(raw, Seen())
-    calm = anthropic_rules.calm
-    anthropic_rules.calm = lambda items, start, role, waiting: Stretch(0, role, waiting, [], [])
-    try:
+    with mock.patch.object(anthropic_rules, "calm", lambda _items, _start, role, ids: Stretch(0, role, ids, [], [])):
         assert verdict(raw, Seen()) == fast
-    finally:
-        anthropic_rules.calm = calm
 
 
 @given(conversations(), st.data())
