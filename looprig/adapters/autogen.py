@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent
@@ -89,10 +89,8 @@ class _Client(ChatCompletionClient):
 
     @property
     def model_info(self) -> Any:
-        return {
-            "vision": False, "function_calling": True, "json_output": False, "family": "unknown",
-            "structured_output": False, "multiple_system_messages": True,
-        }  # fmt: skip
+        no = dict.fromkeys(("vision", "json_output", "structured_output"), False)
+        return {**no, "family": "unknown", "function_calling": True, "multiple_system_messages": True}
 
     async def create(self, messages: Any, **_: Any) -> CreateResult:
         reply = await self._asked.acomplete(chats(messages))
@@ -114,7 +112,7 @@ class _Client(ChatCompletionClient):
 
 class _Tool(BaseTool[Any, str]):
     def __init__(self, tool: Any) -> None:
-        arguments: Mapping[str, Any] = dict.fromkeys(tool.parameters["properties"], (str, ...))
+        arguments: Any = dict.fromkeys(tool.parameters["properties"], (str, ...))
         super().__init__(create_model(tool.name, **arguments), str, tool.name, tool.description)
         self._tool = tool
 
