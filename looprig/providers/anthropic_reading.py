@@ -25,7 +25,7 @@ def messages_of(items: Iterable[Item]) -> list[Message]:
             found.append(Message(role=item.role, content=content))
         elif item.role == "assistant":
             found.append(_assistant(content))
-        else:
+        elif content or item.role == "user":  # a system message without content only directs
             found += _others(item)
     return found
 
@@ -66,7 +66,7 @@ def _part(block: Any) -> str:
 
 
 def _joined(parts: Iterable[dict[str, Any]]) -> str:
-    return "".join(part["text"] if "text" in part else f"<{part.get('type')}>" for part in parts)
+    return "".join(str(part["text"]) if "text" in part else f"<{part.get('type')}>" for part in parts)
 
 
 def spelled(message: Message) -> Item | None:

@@ -83,10 +83,9 @@ class Walk:
 
     def onward(self) -> Walk:
         """Return a walk that goes on from here and leaves this one as it is."""
-        copy = Walk.__new__(Walk)
-        for name in _SIMPLE:
-            setattr(copy, name, getattr(self, name))
-        copy.fresh = set()
+        copy = Walk(prefill=self.prefill, system_inside=self.system_inside, thinking=self.thinking)
+        copy.count, copy.turn, copy.role, copy.size = self.count, self.turn, self.role, self.size
+        copy.ids, copy.chain, copy.last = self.ids, self.chain, self.last
         copy.waiting, copy.answered, copy.thoughts = self.waiting[:], self.answered[:], self.thoughts[:]
         return copy
 
@@ -209,6 +208,8 @@ class Walk:
             raise Refused(bad("A9", text))
         if self.role != "system":
             self._close()
+            if self.role == "user" and not self.answered:
+                self.chain = None
             self.turn, self.role, self.size = self.turn + 1, "system", 0
             self.answered = []
         blocks = [Text(text=item.content)] if isinstance(item.content, str) else item.content
@@ -226,7 +227,8 @@ class Walk:
             self._close()
             if self.thinking and self.role == "user" and self.answered:
                 self._chain_begins_thinking()
-        self._thoughts_unchanged()
+        if self.thoughts:
+            self._thoughts_unchanged()
 
     # What opens and closes a turn.
 
@@ -380,6 +382,3 @@ class Walk:
                     "These blocks must remain as they were in the original response."
                 )
                 raise Refused(bad("A23", text))
-
-
-_SIMPLE = tuple(name for name in Walk.__slots__ if name not in {"fresh", "waiting", "answered", "thoughts"})

@@ -40,13 +40,15 @@ class Gemini:
     def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
         """Read and check a request; see `looprig.providers.base.Provider`. Whether it streams is said by its path."""
         try:
-            request = opened(raw, "contents", seen)
-            fields = request.fields
-            profile = _profile(model or fields.get("model"))
-            before: Walk = seen.state if request.extends else Walk()
-            contents = _contents(request, before.number)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._checked(raw, opened(raw, "contents", seen), seen, model)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(invalid("JSON", f"Invalid JSON payload received. {error}", pinned=False)) from None
+
+    def _checked(self, raw: bytes, request: Body, seen: Seen, model: str | None) -> Received:
+        fields = request.fields
+        profile = _profile(model or fields.get("model"))
+        before: Walk = seen.state if request.extends else Walk()
+        contents = _contents(request, before.number)
         walk = before.onward()
         walk.through(contents)
         walk.end(signatures=profile.signatures)

@@ -98,7 +98,10 @@ def said_in(response: dict[str, Any]) -> str:
 
 
 def spelled(messages: Iterable[Message]) -> list[Content]:
-    """Return *messages* as contents: the results of a round are one. A system message stands apart, and is left out."""
+    """Return *messages* as contents: the results of a round are one. A system message stands apart, and is left out.
+
+    A call without a name gets one: that the model asked for nothing in particular is not the loop's doing.
+    """
     contents: list[Content] = []
     before = ""
     for message in messages:
@@ -111,7 +114,8 @@ def spelled(messages: Iterable[Message]) -> list[Content]:
         elif message.role != "system":
             text = [Part(text=message.content)] if message.content or not message.tool_calls else []
             calls = [
-                Part(function_call=Call(call.name, object_of(call.arguments), call.id)) for call in message.tool_calls
+                Part(function_call=Call(call.name or "nameless", object_of(call.arguments), call.id))
+                for call in message.tool_calls
             ]
             contents.append(Content("model" if message.role == "assistant" else "user", [*text, *calls]))
         before = message.role if message.role != "system" else before

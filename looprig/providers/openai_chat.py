@@ -254,7 +254,7 @@ def _too_long(path: str, value: str) -> Problem:
 
 
 def _field_problems(fields: Mapping[str, Any]) -> Iterator[Problem | None]:
-    for name in sorted(fields.keys() - {"model"}, key=ORDER.__getitem__):
+    for name in sorted([name for name in fields if name != "model"], key=ORDER.__getitem__):
         yield openai_common.field_problem("field", FIELDS[ORDER[name]], fields[name])
         if name == "tools":
             yield from _tools_problems(fields["tools"])

@@ -258,7 +258,7 @@ def _moved(key: str) -> Problem:
 
 
 def _refuse_fields(fields: Mapping[str, Any]) -> None:
-    for name in sorted(fields.keys() - {"model"}, key=ORDER.__getitem__):
+    for name in sorted([name for name in fields if name != "model"], key=ORDER.__getitem__):
         rule = "R13" if name == "temperature" else "field"
         problem = openai_common.field_problem(rule, FIELDS[ORDER[name]], fields[name], pinned=rule == "R13")
         if problem is not None:
