@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from looprig.adapters import litellm
 from looprig.testing import check_adapter, play
+
+SIZES: dict[str, dict[str, Any]] = {"long_tool_chain": {"rounds": 12}, "pending_calls": {"messages": 60}}
 
 
 def test_adapter_is_faithful():
@@ -25,7 +28,7 @@ def test_trim():
     """
     loop = functools.partial(litellm.make, trim=300)
 
-    for name, sizes in {"long_tool_chain": {"rounds": 12}, "pending_calls": {"messages": 60}}.items():
+    for name, sizes in SIZES.items():
         assert {"LR102", "LR104", "LR108", "LR121", "LR131"} == play(loop, name, **sizes).broken.keys()
 
 

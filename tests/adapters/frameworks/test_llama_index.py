@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 
 from looprig.adapters import llama_index
 from looprig.testing import check_adapter, play
+
+SIZES: dict[str, dict[str, Any]] = {"long_tool_chain": {"rounds": 12}, "pending_calls": {"messages": 60}}
 
 
 def test_adapter_is_faithful():
@@ -40,7 +43,7 @@ def test_memories_cut_before_a_user(memory: str):
     """
     loop = functools.partial(llama_index.make, memory=memory, token_limit=300)
 
-    for name, sizes in {"long_tool_chain": {"rounds": 12}, "pending_calls": {"messages": 60}}.items():
+    for name, sizes in SIZES.items():
         trimmed, whole = play(loop, name, **sizes), play(llama_index.make, name, **sizes)
         assert {} == trimmed.broken
         assert trimmed.metrics["messages_sent"] < whole.metrics["messages_sent"]
