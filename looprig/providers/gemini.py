@@ -96,10 +96,6 @@ class Gemini:
         """Return the events of a streamed response (``alt=sse``)."""
         return gemini_wire.stream(said, signed=_signed(received))
 
-    def array(self, said: Answer, received: Received) -> Stream:
-        """Return a streamed response where no events are asked for: one JSON array, ``application/json``."""
-        return gemini_wire.array(said, signed=_signed(received))
-
     def problem(self, problem: Problem, request_id: str) -> bytes:
         """Return the body of an error; Gemini's names no request."""
         return msgspec.json.encode(_error(problem))
