@@ -97,6 +97,23 @@ def contract_of(loop: Any) -> Contract:
         raise LoopError(f"the loop's contract cannot be read: {error}") from None
 
 
+def for_providers(contract: Contract, more: tuple[str, ...] = ()) -> Contract:
+    """Return *contract* with *more* providers whose rules are kept.
+
+    Raises:
+        LoopError: where there is no such provider.
+    """
+    names = tuple(dict.fromkeys((*contract.providers, *more)))
+    if not names:
+        return contract
+    from looprig.providers import PROVIDERS  # only here: most runs name no provider, and need not load their rules
+
+    unknown = [name for name in names if name not in PROVIDERS]
+    if unknown:
+        raise LoopError(f"the contract names the unknown provider {unknown[0]!r}; known are {', '.join(PROVIDERS)}")
+    return msgspec.structs.replace(contract, providers=names)
+
+
 def _known(declared: Any) -> Any:
     names = {entry.name for entry in msgspec.structs.fields(Contract)}
     unknown = sorted(set(declared) - names) if isinstance(declared, Mapping) else []

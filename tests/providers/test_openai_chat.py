@@ -414,7 +414,15 @@ def test_misspelled(message: Any, param: str):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"[]", b'{"messages":[}', b'{"model":"\xff","messages":[]}', body(user()).replace(b"hi", b"\xff")],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"messages":[}',
+        b'{"model":"\xff","messages":[]}',
+        body(user()).replace(b"hi", b"\xff"),
+        b'{"model":' + b"[" * 100_000,
+    ],
 )
 def test_no_json(raw: bytes):
     """
@@ -498,6 +506,25 @@ def test_one_message_less(history: list[dict[str, Any]], data: st.DataObject):
     judged = CHAT.judge(read, 0, Seen())
     assert judged is not None
     assert judged.rule in expected
+
+
+@given(histories(), st.data())
+def test_one_call_less(history: list[dict[str, Any]], data: st.DataObject):
+    """
+    Without one of several calls of a message its result is refused, since no call has its id.
+    """
+    wide = [n for n, each in enumerate(history) if len(each.get("tool_calls", ())) > 1]
+    if not wide:
+        return
+    at = data.draw(st.sampled_from(wide))
+    gone = data.draw(st.integers(0, len(history[at]["tool_calls"]) - 1))
+    calls = [each for n, each in enumerate(history[at]["tool_calls"]) if n != gone]
+    rest = [*history[:at], {**history[at], "tool_calls": calls}, *history[at + 1 :]]
+
+    problem = refused(body(*rest))
+
+    assert "C3" == problem.rule
+    assert history[at]["tool_calls"][gone]["id"] in problem.message
 
 
 @given(histories(), histories(), st.booleans())
