@@ -1,0 +1,38 @@
+"""The trimmers of frameworks: one file a framework, which imports it and is imported only where it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+from looprig.trimmers.contract import Subject
+
+FRAMEWORKS: Sequence[str] = (
+    "langchain",
+    "langgraph",
+    "langmem",
+    "llama_index",
+    "autogen",
+    "ag2",
+    "semantic_kernel",
+    "agent_framework",
+    "pydantic_ai",
+    "strands",
+    "openai_agents",
+    "google_adk",
+    "haystack",
+    "agno",
+    "camel",
+    "litellm",
+)
+"""The files of this folder, in the order of the report."""
+
+
+def subjects(framework: str) -> Sequence[Subject]:
+    """Return the trimmers of a *framework*.
+
+    Raises:
+        ImportError: where the framework is not installed.
+    """
+    found: Sequence[Subject] = importlib.import_module(f"{__name__}.{framework}").SUBJECTS
+    return found
