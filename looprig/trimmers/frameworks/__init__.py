@@ -11,15 +11,15 @@ FRAMEWORKS: Sequence[str] = (
     "langchain",
     "langgraph",
     "langmem",
-    "llama_index",
+    "llama-index",
     "autogen",
     "ag2",
-    "semantic_kernel",
-    "agent_framework",
-    "pydantic_ai",
+    "semantic-kernel",
+    "agent-framework",
+    "pydantic-ai",
     "strands",
-    "openai_agents",
-    "google_adk",
+    "openai-agents",
+    "google-adk",
     "haystack",
     "agno",
     "camel",
@@ -34,5 +34,5 @@ def subjects(framework: str) -> Sequence[Subject]:
     Raises:
         ImportError: where the framework is not installed.
     """
-    found: Sequence[Subject] = importlib.import_module(f"{__name__}.{framework}").SUBJECTS
+    found: Sequence[Subject] = importlib.import_module(f"{__name__}.{framework.replace('-', '_')}").SUBJECTS
     return found
