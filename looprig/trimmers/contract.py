@@ -9,6 +9,7 @@ makes a fresh trimmer for each case::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -109,6 +110,11 @@ class TrimContract:
     system_apart: bool = False
     waive: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for pin in self.pins:
+            if not re.fullmatch(r"first_user|head:\d{1,6}", pin):
+                raise ValueError(f"{pin!r} is no pin; write first_user, or head:3 for the first three messages")
+
     def size(self, messages: Sequence[Message]) -> float:
         """Return the size of *messages* by the contract's own measure."""
         return MEASURES[self.unit](messages) if isinstance(self.unit, str) else self.unit(messages)
@@ -120,12 +126,24 @@ class TrimContract:
         return bool(self.notes) and message.content.startswith(self.notes)
 
 
-def tokens(message: Message) -> int:
-    """Return a quarter of the characters of a message's text and of its calls' names and arguments, rounded down.
+class TokenCounter:
+    """Counts a quarter of the characters of a message's text and of its calls' names and arguments, rounded down.
 
-    So cheap and so plain that every framework can be given the same counter.
+    So cheap and so plain that every framework can be given the same counter. ``calls`` tells how often it was asked:
+    of what a trimmer costs that is exact.
     """
-    return (len(message.content) + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)) // 4
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, message: Message) -> int:
+        self.calls += 1
+        return (len(message.content) + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)) // 4
+
+
+tokens = TokenCounter()
 
 
 def _groups(messages: Sequence[Message]) -> int:
@@ -150,7 +168,8 @@ class Subject:
     """A trimmer under test: its name, how to make one for a limit, its messages, and what it promises.
 
     ``packages`` are the distributions whose versions are printed. ``make`` gives a fresh trimmer, because some
-    remember. ``slow`` plays fewer cases, for what costs milliseconds a call.
+    remember. ``limits`` stands in for the limits that go with the contract's unit. ``slow`` plays fewer cases, for
+    what costs milliseconds a call.
     """
 
     name: str
@@ -158,4 +177,5 @@ class Subject:
     contract: Callable[[int], TrimContract] = field(default_factory=lambda: contract_in("messages"))
     codec: Codec = field(default_factory=MessagesCodec)
     packages: tuple[str, ...] = ()
+    limits: tuple[int, ...] = ()
     slow: bool = False

@@ -1,0 +1,284 @@
+"""The rules of a cut, as pure functions of what was given, what came back, and the contract.
+
+A rule yields None where it was judged and holds, a reason where it does not, and nothing where it does not apply.
+Rules are relational: a trimmer is never blamed for a fault that it was handed. Each has the code of the invariant
+of the same idea (`looprig.invariants`); ``note`` is its number in the study of 40 published trimmers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from looprig.messages import Message
+from looprig.trimmers.cut import Cut
+from looprig.trimmers.validity import anthropic_refuses, gemini_refuses, openai_refuses
+
+Judgements = Iterator[str | None]
+
+
+def system_messages_are_kept(cut: Cut) -> Judgements:
+    """The system messages at the front stay there, in order."""
+    if cut.lead:
+        lost = list(cut.result[: cut.lead]) != list(cut.given[: cut.lead])
+        yield "the system messages are not at the front" if lost else None
+
+
+def no_result_without_its_call(cut: Cut) -> Judgements:
+    """No tool result is left without the call that it answers."""
+    if not cut.before.owner:
+        return
+    for at, message in enumerate(cut.result):
+        was = cut.at[at]
+        if message.role == "tool" and cut.after.is_orphan(at) and (was is None or not cut.before.is_orphan(was)):
+            yield f"the result of {cut.result[at].tool_call_id} is left without its call"
+            return
+    yield None
+
+
+def no_call_without_its_results(cut: Cut) -> Judgements:
+    """No answered call is left without its results."""
+    if not cut.before.owner:
+        return
+    was_waiting = set(cut.before.waiting)
+    for at, id_ in cut.after.waiting:
+        was = cut.at[at]
+        if was is None or (was, id_) not in was_waiting:
+            yield f"the call {id_} is left without its result"
+            return
+    yield None
+
+
+def result_is_a_subsequence(cut: Cut) -> Judgements:
+    """What is left is unaltered and in order; declared notes are exempt."""
+    for message, was in zip(cut.result, cut.at, strict=True):
+        if was is None and not cut.contract.is_note(message):
+            yield f"a {message.role} message was moved, copied or rewritten: {message.content[:40]!r}"
+            return
+    yield None
+
+
+def newest_user_message_is_kept(cut: Cut) -> Judgements:
+    """The newest user message stays."""
+    if cut.newest_user is not None:
+        yield None if cut.newest_user in cut.kept else "the newest user message is gone"
+
+
+def starts_with_user(cut: Cut) -> Judgements:
+    """A conversation that starts with a user message still does."""
+    first, left = _first(cut.given), _first(cut.result)
+    if first is not None and first.role == "user" and left is not None:
+        yield None if left.role == "user" else f"it starts with {'a call' if left.tool_calls else left.role}"
+
+
+def _first(messages: Sequence[Message]) -> Message | None:
+    return next((message for message in messages if message.role != "system"), None)
+
+
+def stays_within_its_limit(cut: Cut) -> Judgements:
+    """The result is within the limit, unless what must be kept alone is above it."""
+    limit = cut.contract.limit
+    if cut.size(cut.needed) <= limit:
+        size = cut.contract.size(cut.result)
+        yield None if size <= limit else f"{size:g} are left; the limit is {limit}"
+
+
+def trim_is_idempotent(cut: Cut) -> Judgements:
+    """Trimming what was just trimmed changes nothing."""
+    if cut.again is not None:
+        same = list(cut.again) == list(cut.result)
+        yield None if same else f"trimmed again, {len(cut.result)} messages become {len(cut.again)}"
+
+
+def nothing_is_dropped_within_the_limit(cut: Cut) -> Judgements:
+    """A history within the limit is left as it is."""
+    size = cut.contract.size(cut.given)
+    if size <= cut.contract.limit:
+        same = list(cut.result) == list(cut.given)
+        yield None if same else f"a history of {size:g} was changed; the limit is {cut.contract.limit}"
+
+
+def kept_part_is_a_suffix(cut: Cut) -> Judgements:
+    """No unit is dropped while an older one is kept; system messages, the newest user message and pins are apart."""
+    bound = [unit for unit in cut.units if not _is_apart(cut, unit)]
+    if not bound:
+        return
+    older_is_kept = False
+    for unit in bound:
+        if older_is_kept and cut.kept.isdisjoint(unit):
+            yield f"message {unit[0]} of the history was dropped, and an older one was kept"
+            return
+        older_is_kept = older_is_kept or cut.kept.issuperset(unit)
+    yield None
+
+
+def _is_apart(cut: Cut, unit: Sequence[int]) -> bool:
+    return cut.given[unit[0]].role == "system" or unit[0] == cut.newest_user or not cut.pinned.isdisjoint(unit)
+
+
+def pending_call_is_kept(cut: Cut) -> Judgements:
+    """A call that still waits for results stays, with those that it has."""
+    if cut.pending:
+        yield None if cut.kept.issuperset(cut.pending) else "a call that waits for its results was dropped"
+
+
+def group_is_kept_whole_or_dropped(cut: Cut) -> Judgements:
+    """A call and its results stay together, unedited, or go together."""
+    groups = [unit for unit in cut.units if len(unit) > 1]
+    if not groups:
+        return
+    for group in groups:
+        left = len(cut.kept.intersection(group))
+        if left not in (0, len(group)):
+            yield f"{left} of {len(group)} messages of a group are left"
+            return
+    yield None
+
+
+def input_is_left_alone(cut: Cut) -> Judgements:
+    """The list that was given, and its messages, are as they were."""
+    if cut.touched is not None and cut.contract.mode != "inplace":
+        yield cut.touched or None
+
+
+def trim_is_deterministic(cut: Cut) -> Judgements:
+    """Two fresh trimmers make the same of the same history."""
+    if cut.twin is not None:
+        yield None if list(cut.twin) == list(cut.result) else "a second trimmer made something else of it"
+
+
+def newest_message_is_kept(cut: Cut) -> Judgements:
+    """The result ends in what the history ends in."""
+    if cut.given:
+        ends = bool(cut.result) and cut.result[-1] == cut.given[-1]
+        yield None if ends else "the newest message is not at the end"
+
+
+def result_is_not_empty(cut: Cut) -> Judgements:
+    """More than system messages is left."""
+    if _first(cut.given) is not None:
+        yield None if _first(cut.result) is not None else "nothing is left to answer"
+
+
+def _conditional(refuses: Callable[[Sequence[Message]], str | None], cut: Cut) -> Judgements:
+    """A request that was valid before is valid after; one that was not is nobody's fault here."""
+    if refuses(cut.given) is None:
+        yield refuses(cut.result)
+
+
+def openai_takes_it(cut: Cut) -> Judgements:
+    """What OpenAI Chat Completions took before the cut it takes behind it."""
+    return _conditional(openai_refuses, cut)
+
+
+def anthropic_takes_it(cut: Cut) -> Judgements:
+    """What Anthropic Messages took before the cut it takes behind it."""
+    return _conditional(anthropic_refuses, cut)
+
+
+def gemini_takes_it(cut: Cut) -> Judgements:
+    """What Gemini took before the cut it takes behind it."""
+    return _conditional(gemini_refuses, cut)
+
+
+def trim_is_not_wasteful(cut: Cut) -> Judgements:
+    """The newest piece that was dropped would not have fit: a turn, or a unit of the turn under way."""
+    gone = [unit for unit in cut.units if not _is_apart(cut, unit) and cut.kept.isdisjoint(unit)]
+    if not gone:
+        return
+    if any(_comes_in_late(cut, unit) for unit in gone):
+        return  # nobody can say what would have fit without tearing it
+    piece = gone[-1]
+    if cut.newest_user is None or piece[0] < cut.newest_user:
+        opened = next((at for at in range(piece[0], -1, -1) if cut.given[at].role == "user"), 0)
+        piece = [at for at in range(opened, len(cut.given)) if at not in cut.kept]
+    notes = [message for message, was in zip(cut.result, cut.at, strict=True) if was is None]
+    would_be = cut.size(sorted(cut.kept.union(piece))) + cut.contract.size(notes)
+    fits = would_be <= cut.contract.limit
+    yield f"{len(piece)} messages more would have made {would_be:g} of {cut.contract.limit}" if fits else None
+
+
+def _comes_in_late(cut: Cut, unit: Sequence[int]) -> bool:
+    return any(cut.given[at].role == "user" for at in range(unit[0] + 1, unit[-1]))
+
+
+def trim_makes_progress(cut: Cut) -> Judgements:
+    """The result is above the limit by no more than the newest unit, or than what must be kept."""
+    newest = next((unit for unit in cut.units if unit[-1] == len(cut.given) - 1), [])
+    bound = max(cut.contract.limit, cut.size(cut.needed)) + cut.size(newest)
+    size = cut.contract.size(cut.result)
+    if cut.contract.size(cut.given) > cut.contract.limit:
+        yield None if size <= bound else f"{size:g} are left of {cut.contract.size(cut.given):g}; {bound:g} would do"
+
+
+def at_most_one_note(cut: Cut) -> Judgements:
+    """At most one message is of the trimmer's own making."""
+    notes = sum(map(cut.contract.is_note, cut.result))
+    if notes:
+        yield None if notes == 1 else f"{notes} notes are in one result"
+
+
+def returns_a_history(cut: Cut) -> Judgements:
+    """The trimmer returns within its time, and raises nothing, for every history."""
+    yield None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of a cut: the code of the invariant of the same idea, and its number in the study of trimmers."""
+
+    code: str
+    note: str
+    judge: Callable[[Cut], Judgements]
+
+    @property
+    def name(self) -> str:
+        """The sentence that must be true, as an identifier."""
+        return self.judge.__name__
+
+    @property
+    def sentence(self) -> str:
+        """The first line of the rule's docstring."""
+        return (self.judge.__doc__ or "").strip().splitlines()[0]
+
+
+TOTAL = "LR151"
+"""The code of a trimmer that raises or hangs; the driver sees that, and judges nothing else of such a call."""
+
+RULES: Mapping[str, Rule] = {
+    rule.code: rule
+    for rule in (
+        Rule("LR101", "C01", system_messages_are_kept),
+        Rule("LR121", "C02", no_result_without_its_call),
+        Rule("LR122", "C03", no_call_without_its_results),
+        Rule("LR131", "C04", result_is_a_subsequence),
+        Rule("LR102", "C05", newest_user_message_is_kept),
+        Rule("LR104", "C06", starts_with_user),
+        Rule("LR105", "C07", stays_within_its_limit),
+        Rule("LR109", "C08", trim_is_idempotent),
+        Rule("LR107", "C09", nothing_is_dropped_within_the_limit),
+        Rule("LR108", "C10", kept_part_is_a_suffix),
+        Rule("LR103", "C11", pending_call_is_kept),
+        Rule("LR114", "C12", group_is_kept_whole_or_dropped),
+        Rule("LR110", "C13", input_is_left_alone),
+        Rule("LR111", "C14", trim_is_deterministic),
+        Rule("LR112", "C15", newest_message_is_kept),
+        Rule("LR113", "C16", result_is_not_empty),
+        Rule(TOTAL, "C17", returns_a_history),
+        Rule("LR201", "OA", openai_takes_it),
+        Rule("LR203", "AN", anthropic_takes_it),
+        Rule("LR204", "GE", gemini_takes_it),
+        Rule("LR115", "C18", trim_is_not_wasteful),
+        Rule("LR116", "C19", trim_makes_progress),
+        Rule("LR117", "C20", at_most_one_note),
+    )
+}
+
+
+def judge(cut: Cut) -> dict[str, str | None]:
+    """Return for each rule that applies to *cut* None, or why it is broken."""
+    found: dict[str, str | None] = {}
+    for code, rule in RULES.items():
+        for because in rule.judge(cut):
+            found[code] = because
+    return found
