@@ -1,0 +1,24 @@
+"""Chat loops around the agent frameworks that people use: one file a framework, each a loop factory.
+
+An adapter is ``make(model, tools, **options)``: the framework's real agent loop, with looprig's model behind the
+framework's own model class and looprig's tools as the framework's tool objects. The framework keeps the history the
+way its users let it, so that what a run shows is the framework's doing.
+
+Each file says in module constants which framework it drives (``FRAMEWORK``), whose versions count (``PACKAGES``),
+which extra of looprig installs them (``EXTRA``), and where it cannot run in virtual time ``CLOCK = "real"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ADAPTERS: Mapping[str, str] = {
+    "anthropic-sdk": "looprig.adapters.anthropic_sdk:make",
+    "langchain": "looprig.adapters.langchain:make",
+    "openai-agents": "looprig.adapters.openai_agents:make",
+    "openai-sdk": "looprig.adapters.openai_sdk:make",
+    "plain": "looprig.adapters.plain:make",
+    "pydantic-ai": "looprig.adapters.pydantic_ai:make",
+}
+"""Name to factory as ``--loop`` takes it. A name is also the name of the extra that installs what the adapter needs;
+nothing is imported before it is asked for."""
