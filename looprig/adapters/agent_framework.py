@@ -30,7 +30,7 @@ MAX_ROUNDS = 1000
 
 def make(
     model: Any, tools: Any, *, keep_groups: int | None = None, in_turn: bool = False, max_rounds: int = MAX_ROUNDS
-) -> AgentFramework:
+) -> Loop:
     """Return an agent that keeps its history in its session.
 
     ``keep_groups`` puts a `SlidingWindowStrategy` of so many groups before each turn, and with ``in_turn`` before
@@ -39,11 +39,11 @@ def make(
     strategy = None if keep_groups is None else SlidingWindowStrategy(keep_last_groups=keep_groups)
     client = _Client(model, max_rounds)
     if strategy is None or in_turn:
-        return AgentFramework(client, tools, [InMemoryHistoryProvider()], compaction_strategy=strategy)
-    return AgentFramework(client, tools, [InMemoryHistoryProvider(), CompactionProvider(before_strategy=strategy)])
+        return Loop(client, tools, [InMemoryHistoryProvider()], compaction_strategy=strategy)
+    return Loop(client, tools, [InMemoryHistoryProvider(), CompactionProvider(before_strategy=strategy)])
 
 
-class AgentFramework:
+class Loop:
     """One conversation with an agent, which keeps its messages in a session."""
 
     def __init__(self, client: _Client, tools: Any, providers: Sequence[Any], **options: Any) -> None:

@@ -28,9 +28,11 @@ class Call(NamedTuple):
         """Return the arguments as values.
 
         Raises:
-            ValueError: where the model wrote no JSON; the frameworks' own clients fail there too.
+            ValueError: where the model wrote no JSON object; frameworks that want values cannot take it.
         """
-        arguments: dict[str, Any] = json.loads(self.arguments)
+        arguments = json.loads(self.arguments)
+        if not isinstance(arguments, dict):
+            raise ValueError(f"the model wrote the arguments {self.arguments!r:.80}, which are no JSON object")
         return arguments
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from strands import Agent
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.models import Model
+from strands.tools.tools import PythonAgentTool
 from strands.types.exceptions import ModelThrottledException
-from strands.types.tools import AgentTool
 
 from looprig.adapters import chat
 from looprig.loop import ModelError
@@ -19,21 +19,21 @@ PACKAGES = ("strands-agents",)
 EXTRA = "strands"
 
 
-def make(model: Any, tools: Any, *, window: int = 40, per_turn: bool = False) -> Strands:
+def make(model: Any, tools: Any, *, window: int = 40, per_turn: bool = False) -> Loop:
     """Return an agent that keeps *window* messages; 40 is the framework's own default.
 
     ``per_turn`` also trims before each request, where the framework otherwise trims at the end of a turn alone.
     """
-    return Strands(model, tools, SlidingWindowConversationManager(window, per_turn=per_turn))
+    return Loop(model, tools, SlidingWindowConversationManager(window, per_turn=per_turn))
 
 
-class Strands:
+class Loop:
     """One conversation with an agent, which keeps its messages itself."""
 
     def __init__(self, model: Any, tools: Any, manager: SlidingWindowConversationManager) -> None:
         self._agent = Agent(
             _Model(model),
-            tools=[_Tool(tool) for tool in tools.values()],
+            tools=[_tool(tool) for tool in tools.values()],
             callback_handler=None,
             conversation_manager=manager,
         )
@@ -106,27 +106,10 @@ class _Model(Model):
         yield {"messageStop": {"stopReason": "tool_use" if calls else "end_turn"}}
 
 
-class _Tool(AgentTool):
-    """One of looprig's tools as a Strands tool; what it raises is for the framework to handle."""
+def _tool(tool: Any) -> PythonAgentTool:
+    async def run(use: Any, **_state: Any) -> Any:
+        text = await chat.run(tool, use["input"])  # what it raises is for the framework to handle
+        return {"toolUseId": use["toolUseId"], "status": "success", "content": [{"text": text}]}
 
-    tool_type = "looprig"
-
-    def __init__(self, tool: Any) -> None:
-        super().__init__()
-        self._tool = tool
-
-    @property
-    def tool_name(self) -> str:
-        return str(self._tool.name)
-
-    @property
-    def tool_spec(self) -> Any:
-        return {
-            "name": self._tool.name,
-            "description": self._tool.description,
-            "inputSchema": {"json": dict(self._tool.parameters)},
-        }
-
-    async def stream(self, tool_use: Any, _state: Any, **_: Any) -> AsyncIterator[Any]:
-        text = await chat.run(self._tool, tool_use["input"])
-        yield {"toolUseId": tool_use["toolUseId"], "status": "success", "content": [{"text": text}]}
+    spec: Any = {"name": tool.name, "description": tool.description, "inputSchema": {"json": dict(tool.parameters)}}
+    return PythonAgentTool(tool.name, spec, run)
