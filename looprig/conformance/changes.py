@@ -35,7 +35,7 @@ def changes(before: Results, after: Results) -> Sequence[Change]:
     return [
         *_of_versions(versions(before), versions(after)),
         *_of_trimmers({each.key: each for each in before.trimmers}, {each.key: each for each in after.trimmers}),
-        *_of_agents({each.framework: each for each in before.agents}, {each.framework: each for each in after.agents}),
+        *_of_agents({each.loop: each for each in before.agents}, {each.loop: each for each in after.agents}),
     ]
 
 

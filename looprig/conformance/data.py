@@ -62,6 +62,7 @@ class WholeRun(msgspec.Struct, frozen=True, kw_only=True):
     user_lost: float
     emptied: float
     peak: int
+    trouble: str = ""
 
 
 class TrimmerResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,19 +113,29 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParallelTools(msgspec.Struct, frozen=True, kw_only=True):
-    """How an agent runs the calls of one round; ``sibling`` is what becomes of the calls beside one that fails."""
+    """How an agent runs the calls of one round.
 
-    equal: str
+    ``conflicts`` counts pairs of calls that touch the same thing, of which ``overlapping`` ran at once or in another
+    order than asked: then running them together need not give what one by one gives. ``speedup`` is the time of all
+    calls one by one by the time taken, ``possible`` the same where only conflicting calls wait for each other.
+    ``joined`` counts pairs of neighbouring results, of which ``out_of_order`` do not stand in the order of their
+    calls. ``sibling`` is what becomes of a turn where one of three calls fails.
+    """
+
+    conflicts: int
+    overlapping: int
     speedup: float
     possible: float
-    order: str
+    joined: int
+    out_of_order: int
     sibling: str
 
 
 class AgentResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent of a framework behind its adapter; ``failed`` says why nothing was played."""
+    """An agent of a framework behind its adapter, ``loop`` with its options; ``failed`` says why nothing was played."""
 
     framework: str
+    loop: str
     packages: Mapping[str, str]
     scenarios: Sequence[Played] = ()
     parallel: ParallelTools | None = None

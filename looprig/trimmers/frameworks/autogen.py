@@ -98,7 +98,7 @@ def _buffered(limit: int, history: list[Any]) -> Any:
 
 
 def _head_and_tail(limit: int, history: list[Any]) -> Any:
-    return HeadAndTailChatCompletionContext(head_size=1, tail_size=limit - 1, initial_messages=history)
+    return HeadAndTailChatCompletionContext(head_size=1, tail_size=max(1, limit - 1), initial_messages=history)
 
 
 def _token_limited(limit: int, history: list[Any]) -> Any:

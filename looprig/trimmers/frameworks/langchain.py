@@ -71,13 +71,13 @@ def trimmed(**options: Any) -> Any:
 
 
 def summarized(limit: int) -> Trimmer:
-    """Summarise above *limit* messages, with a summarizer that always says the same, down to *limit*."""
+    """Summarise above *limit* messages, with a summarizer that only counts, down to *limit*."""
     middleware = SummarizationMiddleware(
         model=FakeListChatModel(responses=["a summary"]),
         trigger=("messages", limit + 1),
-        keep=("messages", limit - 1),
+        keep=("messages", max(1, limit - 1)),
         token_counter=count,
-        summarizer=lambda _messages: "a summary",
+        summarizer=lambda messages: f"a summary of {len(messages)} messages",
     )
 
     def trim(history: list[BaseMessage]) -> list[BaseMessage] | None:

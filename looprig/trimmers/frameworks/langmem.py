@@ -27,7 +27,7 @@ def summarized(limit: int) -> Trimmer:
             running_summary=None,
             model=model,
             max_tokens=limit,
-            max_summary_tokens=limit // 5,
+            max_summary_tokens=max(1, limit // 5),
             token_counter=count,
         )
         return list(result.messages)

@@ -68,6 +68,10 @@ class RunCodec(Codec):
             raise NotRepresentable("a run begins with a user's message")
         return super().load(messages)
 
+    def extend(self, native: Sequence[Any], messages: Sequence[Message]) -> list[Any]:
+        """Return *native* with *messages* added."""
+        return [*native, *Codec().load(messages)]
+
 
 def items(messages: Sequence[Message]) -> float:
     """Return the number of items that *messages* are."""
@@ -108,6 +112,8 @@ def behind_runner(limit: int) -> Trimmer:
     """Run an agent on a session with that limit, and look at what its model gets."""
 
     async def trim(history: list[Any]) -> list[Any]:
+        if history[-1].get("role") != "user":
+            raise NotRepresentable("inside a run the session is not asked again")
         model, kept = _Recorder(), SQLiteSession("one")
         try:
             await kept.add_items(history[:-1])
