@@ -24,6 +24,7 @@ from looprig.trimmers.validity import anthropic_refuses, gemini_refuses, openai_
 
 When = Literal["before_model", "every_append"]
 
+
 def _mixed(messages: int) -> str:
     """Return turns of all shapes in an irregular order, or a window of even length would always cut alike."""
     shapes = ("U A", "U C1 T A", "U C2 T T A", "U C1 T C1 T A", "U C2 T T C1 T A", "U C3 T T T A")
@@ -179,6 +180,18 @@ def play_run(subject: Subject, name: str, when: When = "before_model", limit: in
         else:
             seen.broken = outcome.broken
     return seen
+
+
+def play_all(subject: Subject) -> list[Requests]:
+    """Play all runs, and the mixed one trimmed in both places."""
+    limit = subject.limits[0] if len(subject.limits) == 1 else None
+    places: list[tuple[str, When]] = [
+        ("agent", "before_model"),
+        ("agent", "every_append"),
+        ("chain", "before_model"),
+        ("parallel", "before_model"),
+    ]
+    return [play_run(subject, name, when, limit) for name, when in places]
 
 
 def scenario(name: str) -> Scenario:
