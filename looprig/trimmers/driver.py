@@ -222,9 +222,12 @@ def _shrink(findings: Findings, caller: Caller, deadline: float) -> None:
 
 
 def chosen(subject: Subject, text: str, limits: Sequence[int]) -> list[Case]:
-    """Return the cases of one history in letters.
+    """Return the cases of one history in letters, by default at the small limits.
 
     Raises:
         letters.NotLetters: where it is none.
     """
-    return [Case(letters.read(text), limit, "yours") for limit in limits]
+    return [
+        Case(letters.read(text), limit, "yours")
+        for limit in limits or subject.limits or histories.LIMITS[unit_of(subject)]
+    ]
