@@ -452,6 +452,98 @@ def _write(path: Path, make: Callable[[], str]) -> None:
     click.echo(f"wrote {path}", err=True)
 
 
+class _WithCommand(click.Command):
+    """A command that takes another command behind ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[COMMAND_BEHIND] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+COMMAND_BEHIND = "looprig.command"
+
+
+@cli.command("conformance", cls=_WithCommand, epilog=EXIT_CODES)
+@click.argument("names", metavar="[FRAMEWORK]... [-- COMMAND...]", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("reports/conformance.md"),
+    show_default=True,
+    help="The page; the data go beside it, with the suffix .json.",
+)
+@click.option(
+    "--env",
+    "home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".looprig/frameworks"),
+    show_default=True,
+    help="Where the frameworks are installed; made where it is missing.",
+)
+@click.pass_context
+def conformance_command(context: click.Context, names: Sequence[str], output: Path, home: Path) -> None:
+    """Test the history trimmers and agents of frameworks (all of them, by default), and write a page of it.
+
+    The frameworks are installed in an environment of their own, with pinned versions. What is found is a finding and
+    no failure: the exit code is 0 once everything is measured, and 4 where a part ended early.
+
+    With a command behind --, that looprig command is run in the environment of one framework, and nothing else.
+
+    \b
+    looprig conformance
+    looprig conformance langchain haystack --output some.md
+    looprig conformance langchain -- run long_tool_chain --loop langchain
+    """
+    from looprig.conformance.environment import EnvironmentProblem
+    from looprig.conformance.jobs import UnknownFramework
+
+    try:
+        behind = context.meta.get(COMMAND_BEHIND)
+        if behind is not None:
+            context.exit(_in_environment(names, behind, home))
+        context.exit(_conformance(names, output, home))
+    except (EnvironmentProblem, UnknownFramework) as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _in_environment(names: Sequence[str], arguments: Sequence[str], home: Path) -> int:
+    from looprig.conformance import run
+
+    if len(names) != 1:
+        raise UsageProblem("a command behind -- runs in one framework's environment: name exactly one framework")
+    return run.command_in(names[0], arguments, home, _tell)
+
+
+def _conformance(names: Sequence[str], output: Path, home: Path) -> int:
+    from looprig.conformance import data, jobs, run
+    from looprig.progress import progress
+    from looprig.report import conformance
+
+    stored = output.with_suffix(".json")
+    try:
+        before = data.read(stored)
+    except data.DataError as error:
+        raise UsageProblem(str(error)) from error
+    todo = jobs.jobs(names)
+    found: list[data.Results] = []
+
+    def page() -> str:
+        with progress(len(todo)) as tell:
+            found.append(run.run_jobs(todo, home, _tell, tell.step))
+        return conformance.page(found[0], before)
+
+    _write(output, page)
+    _write(stored, lambda: data.written(found[0]))
+    return Exit.UNDECIDED if found[0].troubles else Exit.PASSED
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
 @cli.command("trim", epilog=EXIT_CODES)
 @click.argument("spec", metavar="MODULE:FUNCTION[,KEY=VALUE...]")
 @click.option(
