@@ -91,10 +91,11 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--tokens",
-                type=click.Choice(["estimate", "o200k", "cl100k"]),
+                type=click.Choice(["estimate", "o200k", "cl100k", "best"]),
                 default="estimate",
                 show_default=True,
-                help="How tokens are counted; the last two need looprig[tokens].",
+                help="How tokens are counted: by bytes, by a real tokenizer (needs looprig[tokens]), or by the best "
+                "that is there. Every result names its counter.",
             ),
             click.option(
                 "--log",
@@ -156,13 +157,12 @@ def run_command(context: click.Context, /, **given: Any) -> None:
         seeds=given["seeds"],
         parameters=_parameters(given["parameters"]),
         clock=_clock(given["clock"], target),
-        tokens=given["tokens"],
+        tokens=_tokens(given["tokens"]),
         traces=None if given["no_traces"] else given["traces"],
         turn_limit_s=given["turn_limit"],
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
-    _check_tokens(settings.tokens)
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
@@ -222,13 +222,17 @@ def _clock(wanted: str, *targets: Any) -> str:
     return "real" if wanted == "real" or any(target.clock == "real" for target in targets) else "virtual"
 
 
-def _check_tokens(name: str) -> None:
-    from looprig.tokens import TokenizerMissing, counter
+def _tokens(name: str) -> str:
+    """Return the name of the token counter that is meant, and refuse one that does not work here."""
+    from looprig.tokens import TokenizerMissing, best, counter
 
+    if name == "best":
+        return best()
     try:
         counter(name)
     except TokenizerMissing as error:
         raise UsageProblem(str(error)) from error
+    return name
 
 
 def _apart() -> contextlib.AbstractContextManager[Any]:
@@ -357,11 +361,10 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
         seed=given["seed"],
         parameters=_parameters(given["parameters"]),
         clock=_clock(given["clock"], *targets),
-        tokens=given["tokens"],
+        tokens=_tokens(given["tokens"]),
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
-    _check_tokens(settings.tokens)
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:

@@ -161,7 +161,7 @@ class Provider(Protocol):
         ...
 
     def limit_headers(self, limits: Mapping[str, tuple[int, int, float]]) -> Mapping[str, str]:
-        """Return the headers that tell limits; *limits* has limit, remaining and reset_s of ``requests`` and ``tokens``."""
+        """Return the headers that tell (limit, remaining, reset_s) of ``requests`` and ``tokens``."""
         ...
 
 
