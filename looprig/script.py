@@ -216,6 +216,13 @@ class ScriptedModel:
             yield Chunk(text)
         yield Chunk("", self._deliver(plan))
 
+    def refused(self, messages: Sequence[Any]) -> None:
+        """Record a request that nobody answers, because a provider has refused it; it is judged like any other."""
+        session = self._session
+        session.emit(self._numbered(self._read(messages)))
+        session.requests_in_turn += 1
+        self._stop_if_endless()
+
     async def _wait(self, plan: _Plan, seconds: float) -> None:
         try:
             await self._session.clock.asleep(seconds)

@@ -13,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ADAPTERS: Mapping[str, str] = {
+    "agent-framework": "looprig.adapters.agent_framework:make",
     "anthropic-sdk": "looprig.adapters.anthropic_sdk:make",
+    "google-adk": "looprig.adapters.google_adk:make",
     "langchain": "looprig.adapters.langchain:make",
+    "llama-index": "looprig.adapters.llama_index:make",
     "openai-agents": "looprig.adapters.openai_agents:make",
     "openai-sdk": "looprig.adapters.openai_sdk:make",
     "plain": "looprig.adapters.plain:make",
     "pydantic-ai": "looprig.adapters.pydantic_ai:make",
+    "smolagents": "looprig.adapters.smolagents:make",
+    "strands": "looprig.adapters.strands:make",
 }
 """Name to factory as ``--loop`` takes it. A name is also the name of the extra that installs what the adapter needs;
 nothing is imported before it is asked for."""

@@ -1,4 +1,4 @@
-"""LangChain's ``create_agent``: a LangGraph graph of a model node and a tool node, with a checkpointer as its memory."""
+"""LangChain's ``create_agent``: a LangGraph graph of a model and a tool node, with a checkpointer as its memory."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ from typing import Any
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, before_model
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    RemoveMessage,
-    SystemMessage,
-    ToolMessage,
-    trim_messages,
-)
-from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
+from langchain_core.messages.utils import count_tokens_approximately, trim_messages
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -29,8 +21,8 @@ FRAMEWORK = "langchain"
 PACKAGES = ("langchain", "langchain-core", "langgraph")
 EXTRA = "langchain"
 
+_RECOMMENDED: Any = {"strategy": "last", "start_on": "human", "include_system": True}
 _ONE_THREAD: Any = {"configurable": {"thread_id": "1"}}
-_ROLES = {SystemMessage: "system", HumanMessage: "user"}
 
 
 def make(model: Model, tools: Tools, *, trim: int | None = None) -> Loop:
@@ -46,12 +38,9 @@ class Loop:
 
     def __init__(self, model: Model, tools: Tools, trim: int | None) -> None:
         middleware: list[AgentMiddleware[Any, Any]] = [] if trim is None else [_trimming(trim)]
-        self._agent: Any = create_agent(
-            RigModel(rig=model),
-            [_tool(tool) for tool in map(tools.__getitem__, tools)],
-            middleware=middleware,
-            checkpointer=InMemorySaver(),
-        )
+        functions = [_tool(tools[name]) for name in tools]
+        memory = InMemorySaver()
+        self._agent: Any = create_agent(RigModel(rig=model), functions, middleware=middleware, checkpointer=memory)
         self._system: list[BaseMessage] = []
 
     def add_system(self, text: str) -> None:
@@ -68,19 +57,12 @@ class Loop:
 
 
 def _trimming(tokens: int) -> AgentMiddleware[Any, Any]:
-    """Return the middleware that LangChain's guide to short-term memory shows, with the trim that its reference
-    recommends for chat models."""
+    """Return the middleware of LangChain's guide to short-term memory, with the trim that its reference recommends."""
 
     @before_model
     def trim(state: Any, _runtime: Any) -> dict[str, Any]:
-        kept = trim_messages(
-            state["messages"],
-            strategy="last",
-            token_counter=count_tokens_approximately,
-            max_tokens=tokens,
-            start_on="human",
-            include_system=True,
-        )
+        counted = {"token_counter": count_tokens_approximately, "max_tokens": tokens}
+        kept = trim_messages(state["messages"], **counted, **_RECOMMENDED)
         return {"messages": [RemoveMessage(id=REMOVE_ALL_MESSAGES), *kept]}
 
     return trim
@@ -90,9 +72,8 @@ def _tool(tool: Tool) -> BaseTool:
     async def run(**arguments: Any) -> object:
         return await tool.arun(arguments)
 
-    return StructuredTool(
-        name=tool.name, description=tool.description, args_schema=dict(tool.parameters), coroutine=run
-    )
+    schema = dict(tool.parameters)
+    return StructuredTool(name=tool.name, description=tool.description, args_schema=schema, coroutine=run)
 
 
 class RigModel(BaseChatModel):
@@ -134,4 +115,4 @@ def chat_of(message: BaseMessage) -> chat.Chat:
         return chat.asked(text, [*calls, *bad])
     if isinstance(message, ToolMessage):
         return chat.result(message.tool_call_id, text)
-    return chat.said(_ROLES[type(message)], text)
+    return chat.said("system" if isinstance(message, SystemMessage) else "user", text)

@@ -59,9 +59,8 @@ class Loop:
         )
         return str(result.final_output)
 
-    @property
     def history(self) -> list[Any]:
-        """The session's items; only to be asked for between turns, because a session is read in an event loop."""
+        """Return the session's items; only to be asked for at the end, because it takes an event loop to read them."""
         return Converter.items_to_messages(asyncio.run(self._session.get_items()))
 
     def close(self) -> None:
@@ -87,9 +86,7 @@ class _Model(AgentModel):
     def __init__(self, rig: Model) -> None:
         self._rig = rig
 
-    async def get_response(
-        self, system_instructions: str | None, input: Any, *_: Any, **__: Any  # noqa: A002 - the framework's name
-    ) -> ModelResponse:
+    async def get_response(self, system_instructions: str | None, input: Any, *_: Any, **__: Any) -> ModelResponse:  # noqa: A002 - the framework's name
         said: Any = [*chat.systems(system_instructions), *Converter.items_to_messages(input)]
         reply = await self._rig.acomplete(said)
         message = ChatCompletionMessage.model_validate(reply)

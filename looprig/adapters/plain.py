@@ -84,12 +84,14 @@ def run(messages: list[chat.Chat], model: Model, tools: Tools) -> str:
         messages.append(reply)
         if not reply.get("tool_calls"):
             return str(reply["content"])
-        for call in chat.calls_of(reply):
-            messages.append(chat.result(call.id, _result(tools, call)))
+        messages.extend(chat.result(call.id, _result(tools, call)) for call in chat.calls_of(reply))
 
 
 def _result(tools: Tools, call: chat.Call) -> str:
     try:
-        return chat.shown(tools[call.name].run(json.loads(call.arguments)))
+        arguments = json.loads(call.arguments or "{}")
+        if not isinstance(arguments, dict):
+            raise TypeError("the arguments of a call are a JSON object")
+        return chat.shown(tools[call.name].run(arguments))
     except Exception as error:  # whatever it is, the model is told
         return f"{type(error).__name__}: {error}"

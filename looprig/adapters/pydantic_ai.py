@@ -59,7 +59,9 @@ class Loop:
         self._instructions = text if self._instructions is None else self._instructions + chat.BETWEEN + text
 
     async def send(self, text: str) -> str:
-        result = await self._agent.run(text, message_history=self._messages, instructions=self._instructions, usage_limits=self._limits)
+        result = await self._agent.run(
+            text, message_history=self._messages, instructions=self._instructions, usage_limits=self._limits
+        )
         self._messages = result.all_messages()
         return result.output
 
@@ -86,7 +88,9 @@ def chats(messages: Sequence[ModelMessage]) -> list[chat.Chat]:
     said: list[chat.Chat] = []
     for message in messages:
         if isinstance(message, ModelResponse):
-            calls = [chat.Call(call.tool_call_id, call.tool_name, call.args_as_json_str()) for call in message.tool_calls]
+            calls = [
+                chat.Call(call.tool_call_id, call.tool_name, call.args_as_json_str()) for call in message.tool_calls
+            ]
             said.append(chat.asked(message.text or "", calls))
         else:
             said.extend(_chat_of(part) for part in message.parts)
@@ -102,4 +106,3 @@ def _chat_of(part: Any) -> chat.Chat:
         text = part.model_response()
         return chat.said("user", text) if part.tool_name is None else chat.result(part.tool_call_id, text)
     return chat.said("user", part.content)
-
