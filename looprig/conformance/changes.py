@@ -24,8 +24,9 @@ class Change(msgspec.Struct, frozen=True):
 def versions(results: Results) -> Mapping[str, str]:
     """Return the versions of all packages in *results*; where there are several of one, all of them."""
     found: dict[str, set[str]] = {}
-    for each in (*results.trimmers, *results.agents):
-        for package, version in each.packages.items():
+    tested = [each.packages for each in results.trimmers] + [each.packages for each in results.agents]
+    for packages in tested:
+        for package, version in packages.items():
             found.setdefault(package, set()).add(version)
     return {package: ", ".join(sorted(every)) for package, every in sorted(found.items())}
 

@@ -107,3 +107,16 @@ def variables(own: Path) -> dict[str, str]:
     """Return the environment variables of a process in an environment: no keys, no proxies of the caller's Python."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return {**kept, **QUIET, "PYTHONPATH": str(own)}
+
+
+def main(name: str) -> None:
+    """Make the environment called *name* and print its interpreter, for a Makefile."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    try:
+        print(ensure(HOME, name, lambda text: print(text, file=sys.stderr)))
+    except EnvironmentProblem as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -71,11 +71,9 @@ def compared(trimmers: Sequence[TrimmerResult]) -> Iterator[Compared]:
 def verdict(theirs: str, ours: str) -> str:
     """Return how two cells compare."""
     one, other = _percent(theirs), _percent(ours)
-    if one is None or other is None:
-        return "same" if one is other else "differs"
-    if (one == 0) != (other == 0):
-        return "differs"
-    return "same" if abs(one - other) <= POINTS else "other share"
+    if bool(one) != bool(other):
+        return "differs"  # a rule that does not apply is not broken either
+    return "same" if abs((one or 0) - (other or 0)) <= POINTS else "other share"
 
 
 def _percent(cell: str) -> float | None:

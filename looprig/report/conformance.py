@@ -75,7 +75,7 @@ def _trimmers(trimmers: Sequence[TrimmerResult]) -> Iterator[str]:
     yield (
         "A number is the percentage of the runs to which a rule applies that break it, `ok` that none does, `n/a` that "
         "it applies to none. The smallest case of each number is at the end of this page. "
-        "\"messages\" is a framework's own count: some hold all results of a batch in one message."
+        '"messages" is a framework\'s own count: some hold all results of a batch in one message.'
     )
     columns = [Column("trimmer"), Column("unit"), *(Column(rule.note, "right") for rule in RULES.values())]
     columns += [Column("worst size", "right"), Column("chain kept", "right"), Column("runs", "right")]

@@ -6,14 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ag2.compact import TailWindowCompact
-from ag2.events import ModelMessage, ModelRequest, ModelResponse, TextInput, ToolCallEvent, ToolCallsEvent
-from ag2.events import ToolResultEvent, ToolResultsEvent
+from ag2.events import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextInput,
+    ToolCallEvent,
+    ToolCallsEvent,
+    ToolResultEvent,
+    ToolResultsEvent,
+)
 from ag2.events.tool_events import ToolResult
 from ag2.policies import SlidingWindowPolicy, TokenBudgetPolicy
 
 from looprig.messages import Message, ToolCall
 from looprig.trimmers.contract import Measure, NotRepresentable, Subject, Trimmer, Unit, contract_in
-from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, batched, name_of
+from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, batched_messages, name_of
 
 PACKAGES = ("ag2",)
 
@@ -84,7 +92,7 @@ def _subject(name: str, make: Callable[[int], Trimmer], unit: Unit | Measure) ->
 
 
 SUBJECTS = (
-    _subject("SlidingWindowPolicy", by_policy(SlidingWindowPolicy), batched),
+    _subject("SlidingWindowPolicy", by_policy(SlidingWindowPolicy), batched_messages),
     _subject("TokenBudgetPolicy", by_policy(TokenBudgetPolicy), "tokens"),
-    _subject("TailWindowCompact", tail, batched),
+    _subject("TailWindowCompact", tail, batched_messages),
 )

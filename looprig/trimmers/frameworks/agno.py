@@ -13,7 +13,7 @@ from agno.utils.message import filter_tool_calls
 
 from looprig.messages import Message, message_from_dict
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
-from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec
+from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, Kept
 
 PACKAGES = ("agno",)
 
@@ -37,12 +37,9 @@ def from_session(option: str) -> Callable[[int], Trimmer]:
     """Return a factory of trimmers that put a history into a session, a run for each user message, and ask for it."""
 
     def make(limit: int) -> Trimmer:
-        def trim(history: list[Native]) -> list[Native]:
-            session = AgentSession(session_id="one", runs=_runs(history))
-            asked: dict[str, Any] = {option: limit}
-            return list(session.get_messages(**asked))
-
-        return trim
+        kept = Kept(lambda history: AgentSession(session_id="one", runs=_runs(history)))
+        asked: dict[str, Any] = {option: limit}
+        return lambda history: list(kept.of(history).get_messages(**asked))
 
     return make
 
@@ -63,7 +60,7 @@ def filtered(limit: int) -> Trimmer:
     return lambda history: filter_tool_calls(history, limit)
 
 
-def results(messages: Sequence[Message]) -> float:
+def tool_results(messages: Sequence[Message]) -> float:
     """Return the number of tool results, which is what the filter bounds."""
     return sum(1 for message in messages if message.role == "tool")
 
@@ -86,7 +83,7 @@ SUBJECTS = (
     Subject(
         name="filter_tool_calls",
         make=filtered,
-        contract=contract_in(results, mode="inplace"),
+        contract=contract_in(tool_results, mode="inplace"),
         codec=CODEC,
         packages=PACKAGES,
     ),

@@ -20,9 +20,8 @@ from autogen_core.models import (
 )
 
 from looprig.messages import Message, ToolCall
-from looprig.trimmers.contract import NotRepresentable, Subject, Trimmer, Unit, contract_in
-from looprig.trimmers.contract import Measure
-from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, batched, name_of
+from looprig.trimmers.contract import Measure, NotRepresentable, Subject, Trimmer, Unit, contract_in
+from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, Kept, batched_messages, name_of
 
 PACKAGES = ("autogen-core",)
 
@@ -85,8 +84,10 @@ def viewed(context: Callable[[int, list[Any]], Any]) -> Callable[[int], Trimmer]
     """Return a factory of trimmers that put a history into a *context* and look at what it shows."""
 
     def make(limit: int) -> Trimmer:
+        kept = Kept(lambda history: context(limit, list(history)))
+
         async def trim(history: list[Any]) -> list[Any]:
-            return list(await context(limit, list(history)).get_messages())
+            return list(await kept.of(history).get_messages())
 
         return trim
 
@@ -116,7 +117,7 @@ def _subject(name: str, context: Callable[[int, list[Any]], Any], unit: Unit | M
 
 
 SUBJECTS = (
-    _subject("BufferedChatCompletionContext", _buffered, batched),
-    _subject("HeadAndTailChatCompletionContext", _head_and_tail, batched, notes=(SKIPPED,)),
+    _subject("BufferedChatCompletionContext", _buffered, batched_messages),
+    _subject("HeadAndTailChatCompletionContext", _head_and_tail, batched_messages, notes=(SKIPPED,)),
     _subject("TokenLimitedChatCompletionContext", _token_limited, "tokens"),
 )

@@ -12,7 +12,7 @@ from camel.types import OpenAIBackendRole, RoleType
 
 from looprig.messages import Message, message_from_dict
 from looprig.trimmers.contract import NotRepresentable, Subject, Trimmer, contract_in
-from looprig.trimmers.frameworks._shape import inputs
+from looprig.trimmers.frameworks._shape import Kept, inputs
 
 PACKAGES = ("camel-ai",)
 
@@ -42,14 +42,21 @@ def _record(message: Message, at: int) -> MemoryRecord:
     if len(message.tool_calls) > 1 or (message.tool_calls and message.content):
         raise NotRepresentable("CAMEL keeps one call a message, and no text beside it")
     kind, role = _ROLES[message.role]
-    options: dict[str, Any] = {"role_name": message.role, "role_type": kind, "meta_dict": None, "content": message.content}
+    options: dict[str, Any] = {
+        "role_name": message.role,
+        "role_type": kind,
+        "meta_dict": None,
+        "content": message.content,
+    }
     native: Any
     if message.tool_calls:
         call = message.tool_calls[0]
         native = FunctionCallingMessage(**options, func_name=call.name, args=inputs(call), tool_call_id=call.id)
     elif message.role == "tool":
         result = {**options, "content": ""}
-        native = FunctionCallingMessage(**result, func_name="tool", result=message.content, tool_call_id=message.tool_call_id)
+        native = FunctionCallingMessage(
+            **result, func_name="tool", result=message.content, tool_call_id=message.tool_call_id
+        )
     else:
         native = BaseMessage(**options)
     return MemoryRecord(message=native, role_at_backend=role, timestamp=float(at))
@@ -65,13 +72,14 @@ class Counter:
 def windowed(limit: int) -> Trimmer:
     """Write a history into a memory with a window of *limit* records, and ask for the context."""
 
-    def trim(history: list[MemoryRecord]) -> list[Any]:
+    def filled(history: Sequence[MemoryRecord]) -> ChatHistoryMemory:
         counter: Any = Counter()
         memory = ChatHistoryMemory(ScoreBasedContextCreator(counter, 1_000_000), window_size=limit)
         memory.write_records(list(history))
-        return _records(memory.get_context()[0], history)
+        return memory
 
-    return trim
+    kept = Kept(filled)
+    return lambda history: _records(kept.of(history).get_context()[0], history)
 
 
 def _records(context: Sequence[Any], history: Sequence[MemoryRecord]) -> list[MemoryRecord]:

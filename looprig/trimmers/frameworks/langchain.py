@@ -104,7 +104,9 @@ RECOMMENDED = {"strategy": "last", "start_on": "human", "include_system": True}
 _TOKENS = contract_in("tokens")
 
 SUBJECTS = (
-    Subject(name="trim_messages (recommended)", make=trimmed(**RECOMMENDED), contract=_TOKENS, codec=CODEC, packages=CORE),
+    Subject(
+        name="trim_messages (recommended)", make=trimmed(**RECOMMENDED), contract=_TOKENS, codec=CODEC, packages=CORE
+    ),
     Subject(name="trim_messages (defaults)", make=trimmed(), contract=_TOKENS, codec=CODEC, packages=CORE),
     Subject(
         name="trim_messages (allow_partial)",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from langchain_core.messages import BaseMessage, RemoveMessage, SystemMessage
+from langchain_core.messages import BaseMessage, RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
+from looprig.messages import Message
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
 from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec
 from looprig.trimmers.frameworks.langchain import to_messages, to_native
-from looprig.messages import Message
 
 PACKAGES = ("langgraph",)
 
@@ -33,13 +33,13 @@ def last(limit: int) -> Trimmer:
 
 
 def replaced(limit: int) -> Trimmer:
-    """Remove everything, and put the system message and the tail back."""
+    """Remove everything, and put the first message and the tail back, as LangChain's guide does."""
 
     def trim(history: list[BaseMessage]) -> Any:
         if len(history) <= limit:
             return None
-        head = [message for message in history[:1] if isinstance(message, SystemMessage)]
-        return add_messages(history, [RemoveMessage(id=REMOVE_ALL_MESSAGES), *head, *history[len(head) - limit :]])
+        tail = history[1 - limit :] if limit > 1 else []
+        return add_messages(history, [RemoveMessage(id=REMOVE_ALL_MESSAGES), history[0], *tail])
 
     return trim
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import BaseMessage
+from langgraph.graph.message import add_messages
 from langmem.short_term import summarize_messages
 
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
@@ -30,7 +31,7 @@ def summarized(limit: int) -> Trimmer:
             max_summary_tokens=max(1, limit // 5),
             token_counter=count,
         )
-        return list(result.messages)
+        return add_messages([], list(result.messages))  # as a graph's state would give its summary an id
 
     return trim
 

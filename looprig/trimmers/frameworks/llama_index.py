@@ -9,7 +9,7 @@ from llama_index.core.memory import ChatMemoryBuffer, Memory
 
 from looprig.messages import Message, ToolCall
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
-from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, inputs, quarter, spelled
+from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, Kept, inputs, quarter, spelled
 
 PACKAGES = ("llama-index-core",)
 
@@ -18,7 +18,8 @@ def to_native(message: Message, _calls: Calls) -> ChatMessage:
     """Return a message as LlamaIndex's; which call a result answers stands in its additional arguments."""
     blocks = [TextBlock(text=message.content)] if message.content or not message.tool_calls else []
     calls = [
-        ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=inputs(call)) for call in message.tool_calls
+        ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=inputs(call))
+        for call in message.tool_calls
     ]
     more = {} if message.tool_call_id is None else {"tool_call_id": message.tool_call_id}
     return ChatMessage(role=message.role, blocks=[*blocks, *calls], additional_kwargs=more)
@@ -42,11 +43,12 @@ CODEC = FrameworkCodec(to_native, to_messages)
 def buffered(limit: int) -> Trimmer:
     """Put everything into a buffer of *limit* tokens, and look at what it shows."""
 
-    def trim(history: list[ChatMessage]) -> list[ChatMessage]:
-        memory = ChatMemoryBuffer.from_defaults(chat_history=list(history), token_limit=limit, tokenizer_fn=quarter)
-        return list(memory.get())
-
-    return trim
+    kept = Kept(
+        lambda history: ChatMemoryBuffer.from_defaults(
+            chat_history=list(history), token_limit=limit, tokenizer_fn=quarter
+        )
+    )
+    return lambda history: list(kept.of(history).get())
 
 
 def remembered(limit: int) -> Trimmer:

@@ -11,6 +11,7 @@ from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
 from looprig.messages import Message, ToolCall
 from looprig.trimmers.contract import NotRepresentable, Subject, Trimmer, contract_in
+from looprig.trimmers.frameworks._shape import Kept
 
 PACKAGES = ("openai-agents",)
 
@@ -78,18 +79,32 @@ def items(messages: Sequence[Message]) -> float:
     return len(Codec().load(messages))
 
 
+def items_before(messages: Sequence[Message]) -> float:
+    """Return the number of items without the new message, which comes on top of what a session holds."""
+    return items(messages) - 1
+
+
 def session(limit: int) -> Trimmer:
     """Ask a session that holds the history for its last *limit* items."""
 
+    kept = Kept(_filled)
+
     async def trim(history: list[Any]) -> list[Any]:
-        kept = SQLiteSession("one")
-        try:
-            await kept.add_items(history)
-            return list(await kept.get_items(limit=limit))
-        finally:
-            kept.close()
+        return list(await (await _ready(kept.of(history))).get_items(limit=limit))
 
     return trim
+
+
+def _filled(history: Sequence[Any]) -> list[Any]:
+    return [SQLiteSession("one"), list(history)]
+
+
+async def _ready(made: list[Any]) -> Any:
+    """Return the session, into which the items are put the first time."""
+    opened, left = made
+    await opened.add_items(left)
+    left.clear()
+    return opened
 
 
 class _Recorder(Model):  # type: ignore[misc, unused-ignore]
@@ -139,7 +154,7 @@ SUBJECTS = (
     Subject(
         name="Runner + SessionSettings(limit)",
         make=behind_runner,
-        contract=contract_in(lambda messages: items(messages) - 1, mode="view"),  # the new message comes on top
+        contract=contract_in(items_before, mode="view"),
         codec=RunCodec(),
         packages=PACKAGES,
         slow=True,

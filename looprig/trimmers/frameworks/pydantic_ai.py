@@ -32,7 +32,7 @@ SLIM, HARNESS = ("pydantic-ai-slim",), ("pydantic-ai-harness",)
 
 
 class Codec:
-    """Requests and responses with parts: a system prompt shares a request with what follows it, results with each other."""
+    """Requests and responses with parts: a system prompt shares a request with what follows it, as results do."""
 
     def load(self, messages: Sequence[Message]) -> list[Any]:
         return self.extend([], messages)
@@ -136,8 +136,8 @@ def in_agent(limit: int) -> Trimmer:
 
 
 def windowed(limit: int) -> Trimmer:
-    """Compact to *limit* messages with the harness's sliding window."""
-    window: Any = SlidingWindowCompaction(max_messages=limit, keep_messages=limit)
+    """Compact to *limit* messages with the harness's sliding window: the user's first one, and the tail."""
+    window: Any = SlidingWindowCompaction(max_messages=limit, keep_messages=max(1, limit - 1))
 
     async def trim(history: list[ModelMessage]) -> list[ModelMessage]:
         context = RunContext[None](deps=None, model=TestModel(), usage=RunUsage())

@@ -10,7 +10,7 @@ from strands.agent.conversation_manager import SlidingWindowConversationManager
 
 from looprig.messages import Message, ToolCall
 from looprig.trimmers.contract import NotRepresentable, Subject, Trimmer, contract_in
-from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, batched, inputs, spelled
+from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, batched_messages, inputs, spelled
 
 PACKAGES = ("strands-agents",)
 
@@ -69,7 +69,7 @@ SUBJECTS = (
     Subject(
         name="SlidingWindowConversationManager",
         make=windowed,
-        contract=contract_in(batched, mode="inplace", system_apart=True),
+        contract=contract_in(batched_messages, mode="inplace", system_apart=True),
         codec=CODEC,
         packages=PACKAGES,
     ),
