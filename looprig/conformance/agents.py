@@ -1,4 +1,4 @@
-"""Plays a framework's agent: scenarios at small sizes, the smallest one that shows each violation, its parallel tools."""
+"""Plays a framework's agent: scenarios, the smallest size that shows each violation, and its parallel tools."""
 
 from __future__ import annotations
 

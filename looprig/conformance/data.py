@@ -15,7 +15,7 @@ class DataError(Exception):
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """The smallest case that breaks a rule: a history in letters, the limit, what came out, and why that is a breach."""
+    """The smallest case that breaks a rule: a history in letters, the limit, what came out, and why it is a breach."""
 
     history: str
     messages: int

@@ -133,13 +133,13 @@ def _cases(trimmers: Sequence[TrimmerResult]) -> Iterator[str]:
         columns += [Column("what comes out"), Column("why that is a breach")]
         rows = [_case(code, cell) for code, cell in trimmer.cells.items() if cell.broken]
         yield as_markdown(Table("", columns, rows)).removeprefix("### \n\n")
-        long = [
-            f"- {RULES[code].note}: no case of at most {SMALL} messages was found; {why_long(trimmer, RULES[code].note)}"
-            for code, cell in trimmer.cells.items()
-            if cell.broken and cell.example is not None and cell.example.messages > SMALL
-        ]
+        long = [RULES[code].note for code, cell in trimmer.cells.items() if _is_long(cell)]
         if long:
-            yield "\n".join(long)
+            yield "\n".join(f"- {note}: no case of at most {SMALL} messages; {why_long(trimmer, note)}" for note in long)
+
+
+def _is_long(cell: Cell) -> bool:
+    return cell.example is not None and cell.example.messages > SMALL
 
 
 def _case(code: str, cell: Cell) -> list[str]:

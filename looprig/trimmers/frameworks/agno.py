@@ -14,6 +14,7 @@ from agno.utils.message import filter_tool_calls
 from looprig.messages import Message, message_from_dict
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
 from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, Kept
+import itertools
 
 PACKAGES = ("agno",)
 
@@ -50,7 +51,7 @@ def _runs(history: Sequence[Native]) -> list[Any]:
     edges = [0, *starts, len(history)]
     return [
         RunOutput(run_id=str(first), messages=list(history[first:end]))
-        for first, end in zip(edges, edges[1:], strict=False)
+        for first, end in itertools.pairwise(edges)
         if end > first
     ]
 
