@@ -66,7 +66,8 @@ def slope(points: Sequence[tuple[float, float]]) -> float | None:
     x_mean = sum(x for x, _ in points) / len(points)
     y_mean = sum(y for _, y in points) / len(points)
     over = sum((x - x_mean) * (y - y_mean) for x, y in points)
-    return over / sum((x - x_mean) * (x - x_mean) for x, _ in points)
+    spread: float = sum((x - x_mean) * (x - x_mean) for x, _ in points)
+    return over / spread
 
 
 def measure(subject: Subject, sizes: Sequence[int] = SIZES, call_limit_s: float = CALL_LIMIT_S) -> Cost:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from looprig.messages import Message
 from looprig.trimmers import histories, letters
 from looprig.trimmers.call import Caller, TrimFailed, facts
-from looprig.trimmers.contract import NotRepresentable, Subject, Unit, lost_by
+from looprig.trimmers.contract import Codec, NotRepresentable, Subject, Unit, lost_by
 from looprig.trimmers.cut import Cut
 from looprig.trimmers.histories import Case
 from looprig.trimmers.judge import TOTAL, judge
@@ -23,7 +23,7 @@ from looprig.trimmers.shrink import smaller
 SMALL = 6
 """A case with at most so many messages needs no shrinking."""
 
-TOUCHED_MAX = 64
+TOUCHED_MAX = 24
 """Longer histories are not compared object by object before and after: what a call changes shows in short ones."""
 
 TIMED_OUT_MAX = 5
@@ -114,12 +114,13 @@ def play(
         cases = histories.cases(unit_of(subject), subject.limits, slow=subject.slow, apart=apart)
     findings = Findings(subject)
     deadline = time.monotonic() + budget_s
+    held = Held(subject.codec)
     with Caller() as caller:
         for case in cases:
             findings.cut_short = _enough(caller, deadline)
             if findings.cut_short:
                 break
-            _count(findings, case, one(subject, case, caller))
+            _count(findings, case, one(subject, case, caller, held))
             if tell is not None:
                 tell(findings.runs)
         if caller.timed_out == 0:
@@ -133,14 +134,34 @@ def _enough(caller: Caller, deadline: float) -> str:
     return "the time for it was over" if time.monotonic() > deadline else ""
 
 
-def one(subject: Subject, case: Case, caller: Caller) -> Played | str:
+class Held:
+    """The history that is being played, and whether the subject's messages can hold it: asked once for all limits."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._letters: tuple[str, ...] = ()
+        self.given: list[Message] = []
+        self.lost: str | None = None
+
+    def take(self, history: tuple[str, ...]) -> None:
+        """Build *history*; ``lost`` becomes what a round trip loses, "" where there is no form for it."""
+        if history == self._letters:
+            return
+        self._letters, self.given = history, letters.build(history)
+        try:
+            self.lost = lost_by(self._codec, self.given)
+        except NotRepresentable:
+            self.lost = ""
+
+
+def one(subject: Subject, case: Case, caller: Caller, held: Held | None = None) -> Played | str:
     """Play one case; return the reason as text where its history cannot be held by the subject's messages."""
-    given = letters.build(case.letters)
+    held = held or Held(subject.codec)
+    held.take(case.letters)
+    if held.lost is not None:
+        return held.lost
     try:
-        lost = lost_by(subject.codec, given)
-        if lost is not None:
-            return lost
-        return _judged(subject, case, given, caller)
+        return _judged(subject, case, held.given, caller)
     except NotRepresentable:
         return ""
 
@@ -194,7 +215,8 @@ def _measure(findings: Findings, case: Case, cut: Cut) -> None:
 def _example(case: Case, played: Played, because: str) -> Example:
     known = played.cut.given if played.cut is not None else ()
     result = "(none)" if played.result is None else letters.written(played.result, known)
-    return Example(case.letters, case.limit, result, because)
+    limit = played.cut.contract.limit if played.cut is not None else case.limit
+    return Example(case.letters, limit, result, because)
 
 
 def _keep(findings: Findings, code: str, example: Example) -> None:
