@@ -65,7 +65,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float | None:
         return None
     x_mean = sum(x for x, _ in points) / len(points)
     y_mean = sum(y for _, y in points) / len(points)
-    over = sum((x - x_mean) * (y - y_mean) for x, y in points)
+    over: float = sum((x - x_mean) * (y - y_mean) for x, y in points)
     spread: float = sum((x - x_mean) * (x - x_mean) for x, _ in points)
     return over / spread
 
@@ -98,12 +98,13 @@ def history(size: int) -> list[Message]:
 
 
 def _expected_s(cost: Cost, size: int) -> float:
-    """Guess from the two lengths before; from one alone nothing worse than quadratic growth is feared."""
+    """Guess from the lengths before; after one alone growth is taken to be linear, and the alarm catches what is worse."""
     if not cost.us:
         return 0.0
     last = max(cost.us)
     exponent = cost.exponent if cost.exponent is not None else 1.0
-    return cost.us[last] / 1e6 * (size / last) ** max(exponent, 1.0)
+    expected: float = cost.us[last] / 1e6 * (size / last) ** max(exponent, 1.0)
+    return expected
 
 
 def _floor_us(size: int) -> float:

@@ -15,10 +15,10 @@ from looprig.messages import Message
 from looprig.trimmers import histories, letters
 from looprig.trimmers.call import Caller, TrimFailed, facts
 from looprig.trimmers.contract import Codec, NotRepresentable, Subject, Unit, lost_by
-from looprig.trimmers.cut import Cut
 from looprig.trimmers.histories import Case
 from looprig.trimmers.judge import TOTAL, judge
 from looprig.trimmers.shrink import smaller
+from looprig.trimmers.trial import Trial
 
 SMALL = 6
 """A case with at most so many messages needs no shrinking."""
@@ -88,7 +88,7 @@ class Played:
 
     verdicts: dict[str, str | None]
     result: list[Message] | None = None
-    cut: Cut | None = None
+    trial: Trial | None = None
 
 
 def unit_of(subject: Subject) -> Unit:
@@ -178,8 +178,8 @@ def _judged(subject: Subject, case: Case, given: list[Message], caller: Caller) 
         twin = caller.trimmed(subject.make(case.limit), codec.load(given), codec)
     except TrimFailed as failure:
         return Played({TOTAL: str(failure)})
-    cut = Cut(given, result, contract, again, twin, touched)
-    return Played(judge(cut), result, cut)
+    trial = Trial(given, result, contract, again, twin, touched)
+    return Played(judge(trial), result, trial)
 
 
 def _touched(before: object, native: list[object], kept: list[object]) -> str:
@@ -200,22 +200,22 @@ def _count(findings: Findings, case: Case, played: Played | str) -> None:
         if because is not None:
             findings.broken[code] += 1
             _keep(findings, code, _example(case, played, because))
-    if played.cut is not None and played.result is not None:
-        _measure(findings, case, played.cut)
+    if played.trial is not None and played.result is not None:
+        _measure(findings, case, played.trial)
 
 
-def _measure(findings: Findings, case: Case, cut: Cut) -> None:
-    limit = cut.contract.limit
-    if cut.size(cut.needed) <= limit:
-        findings.worst_size = max(findings.worst_size, cut.contract.size(cut.result) / limit)
+def _measure(findings: Findings, case: Case, trial: Trial) -> None:
+    limit = trial.contract.limit
+    if trial.size(trial.needed) <= limit:
+        findings.worst_size = max(findings.worst_size, trial.contract.size(trial.result) / limit)
     if case.kind == "chain" and findings.chain_kept is None and len(case.letters) > 400:
-        findings.chain_kept = len(cut.result), case.limit
+        findings.chain_kept = len(trial.result), case.limit
 
 
 def _example(case: Case, played: Played, because: str) -> Example:
-    known = played.cut.given if played.cut is not None else ()
+    known = played.trial.given if played.trial is not None else ()
     result = "(none)" if played.result is None else letters.written(played.result, known)
-    limit = played.cut.contract.limit if played.cut is not None else case.limit
+    limit = played.trial.contract.limit if played.trial is not None else case.limit
     return Example(case.letters, limit, result, because)
 
 

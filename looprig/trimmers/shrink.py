@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from looprig.trimmers import letters
-from looprig.trimmers.cut import pairing
 from looprig.trimmers.histories import Case
+from looprig.trimmers.trial import pairing
 
 Breaks = Callable[[Case], bool]
 

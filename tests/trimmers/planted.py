@@ -22,7 +22,7 @@ NOTE = "(some of the conversation was left out)"
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to a cut, and which other rules this breaks of necessity."""
+    """What is done to a trimmed history, and which other rules this breaks of necessity."""
 
     make: Callable[[int], Trimmer]
     also: Set[str] = frozenset()
@@ -131,7 +131,7 @@ def two_notes(_: History, left: History) -> History:
 
 
 def halves(limit: int) -> Trimmer:
-    """Cut a history to its half, whatever the limit is: the next call finds work again."""
+    """Trial a history to its half, whatever the limit is: the next call finds work again."""
 
     def trim(history: History) -> History:
         return history if len(history) <= limit else reference(max(limit, len(history) // 2))(history)

@@ -22,11 +22,11 @@ from looprig.trimmers.contract import (
     contract_in,
     lost_by,
 )
-from looprig.trimmers.cut import Cut
 from looprig.trimmers.driver import Findings, Played, chosen, one, play
 from looprig.trimmers.histories import Case, long, short
 from looprig.trimmers.letters import build, read
 from looprig.trimmers.shrink import smaller
+from looprig.trimmers.trial import Trial
 
 NAIVE = {subject.name: subject for subject in SUBJECTS}
 
@@ -94,7 +94,8 @@ def test_replays_reproduce(name: str):
 
 
 async def later(history: list[Message]) -> list[Message]:
-    return reference(4)(history)
+    left: list[Message] = reference(4)(history)
+    return left
 
 
 def in_place(history: list[Message]) -> None:
@@ -109,7 +110,8 @@ class Memory:
 
     def __call__(self, history: list[Message]) -> list[Message]:
         self.store += history[len(self.store) :]
-        return reference(4)(self.store)
+        left: list[Message] = reference(4)(self.store)
+        return left
 
 
 @pytest.mark.parametrize(
@@ -272,5 +274,5 @@ def test_a_result_is_matched_from_the_end():
     one, two = Message(role="user", content="same"), Message(role="assistant", content="other")
     contract = contract_in("messages")(9)
 
-    assert [2, 3] == Cut([one, two, one, two], [one, two], contract).at
-    assert [None, 0] == Cut([one, two], [two, one], contract).at
+    assert [2, 3] == Trial([one, two, one, two], [one, two], contract).at
+    assert [None, 0] == Trial([one, two], [two, one], contract).at

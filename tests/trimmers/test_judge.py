@@ -1,4 +1,4 @@
-"""The rules of a cut: each is broken by what it is against, and holds where it should."""
+"""The rules of a trim: each is broken by what it is against, and holds where it should."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 from looprig.invariants import RULES as INVARIANTS
 from looprig.messages import Message
 from looprig.trimmers.contract import TrimContract
-from looprig.trimmers.cut import Cut
 from looprig.trimmers.driver import play
 from looprig.trimmers.judge import RULES, judge
 from looprig.trimmers.letters import build, read
+from looprig.trimmers.trial import Trial
 from tests.trimmers.planted import FAULTS, cases, subject
 
 
-def cut(letters: str, kept: Sequence[int], limit: int = 4, **promises) -> Cut:
-    """Return the cut that keeps these messages of the history."""
+def trial(letters: str, kept: Sequence[int], limit: int = 4, **promises) -> Trial:
+    """Return the trial of which come back these messages of the history."""
     given = build(read(letters))
-    return Cut(given, [given[at] for at in kept], TrimContract(limit=limit, **promises))
+    return Trial(given, [given[at] for at in kept], TrimContract(limit=limit, **promises))
 
 
-def broken(one: Cut) -> set[str]:
+def broken(one: Trial) -> set[str]:
     return {code for code, because in judge(one).items() if because is not None}
 
 
@@ -63,7 +63,7 @@ def test_cuts_of_the_study(letters: str, kept: Sequence[int], limit: int, expect
     """
     The smallest cases of published trimmers break what they are known for.
     """
-    found = broken(cut(letters, kept, limit)) - {"LR108"}
+    found = broken(trial(letters, kept, limit)) - {"LR108"}
 
     assert expected == found
 
@@ -80,42 +80,44 @@ def test_cuts_of_the_study(letters: str, kept: Sequence[int], limit: int, expect
 )
 def test_inherited_faults_are_not_blamed(letters: str, kept: Sequence[int]):
     """
-    What was wrong before the cut is not the trimmer's fault.
+    What was wrong before the trim is not the trimmer's fault.
     """
     relational = {"LR121", "LR122", "LR104", "LR102", "LR201", "LR203", "LR204"}
 
-    assert set() == broken(cut(letters, kept)) & relational
+    assert set() == broken(trial(letters, kept)) & relational
 
 
 def test_limit_that_cannot_be_kept():
     """
     A size above the limit is no fault where what must be kept is larger.
     """
-    assert "LR105" not in judge(cut("S U C2 T T", range(5), limit=4))
-    assert judge(cut("S U A U C2 T T", range(7), limit=5))["LR105"] is not None
+    assert "LR105" not in judge(trial("S U C2 T T", range(5), limit=4))
+    assert judge(trial("S U A U C2 T T", range(7), limit=5))["LR105"] is not None
 
 
 def test_reused_id_does_not_hide_an_orphan():
     """
     A later call with the same id is not the one that an earlier result answers.
     """
-    assert judge(cut("U C1= T A U C1= T", (2, 3, 4, 5, 6)))["LR121"] is not None
+    assert judge(trial("U C1= T A U C1= T", (2, 3, 4, 5, 6)))["LR121"] is not None
 
 
 def test_promises():
     """
     Pins are apart from the suffix and declared notes from what was said; a rule that is not promised is not judged.
     """
-    pinned = cut("U A U A U", (0, 4), pins=("first_user",))
+    pinned = trial("U A U A U", (0, 4), pins=("first_user",))
     note = Message(role="system", content="(left out) 3 messages")
-    noted = Cut(pinned.given, [note, pinned.given[4]], TrimContract(limit=4, notes=("(left out)",)))
+    noted = Trial(pinned.given, [note, pinned.given[4]], TrimContract(limit=4, notes=("(left out)",)))
 
     assert judge(pinned)["LR108"] is None
     assert judge(noted)["LR131"] is None
     assert judge(noted)["LR117"] is None
-    assert judge(Cut(noted.given, noted.result, TrimContract(limit=4)))["LR131"] is not None
+    assert judge(Trial(noted.given, noted.result, TrimContract(limit=4)))["LR131"] is not None
     assert "LR117" not in judge(pinned)
-    assert "LR110" not in judge(Cut(pinned.given, pinned.result, TrimContract(limit=4, mode="inplace"), touched="yes"))
+    assert "LR110" not in judge(
+        Trial(pinned.given, pinned.result, TrimContract(limit=4, mode="inplace"), touched="yes")
+    )
 
 
 def test_bad_pin():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from looprig.messages import Message
 from looprig.trimmers import histories
 from looprig.trimmers.contract import tokens
-from looprig.trimmers.cut import pairing
 from looprig.trimmers.letters import NotLetters, build, folded, read, written
+from looprig.trimmers.trial import pairing
 
 LETTERS = st.lists(st.sampled_from(["S", "U", "A", "T", "C1", "C3", "U!", "C1=", "C2!="]), min_size=1, max_size=60)
 
