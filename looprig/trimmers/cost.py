@@ -98,7 +98,7 @@ def history(size: int) -> list[Message]:
 
 
 def _expected_s(cost: Cost, size: int) -> float:
-    """Guess from the lengths before; after one alone growth is taken to be linear, and the alarm catches what is worse."""
+    """Guess from the lengths before; after one alone growth is taken to be linear, and the alarm has the last word."""
     if not cost.us:
         return 0.0
     last = max(cost.us)
