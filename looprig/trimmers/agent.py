@@ -26,7 +26,7 @@ When = Literal["before_model", "every_append"]
 
 
 def _mixed(messages: int) -> str:
-    """Return turns of all shapes in an irregular order, or a window of even length would always cut alike."""
+    """Return turns of all shapes in an irregular order, or a window of even length would always miss the same."""
     shapes = ("U A", "U C1 T A", "U C2 T T A", "U C1 T C1 T A", "U C2 T T C1 T A", "U C3 T T T A")
     draws, turns = stream(1, "shapes"), list[str]()
     while sum(len(turn.split()) for turn in turns) < messages:

@@ -121,6 +121,8 @@ def facts(value: Any, depth: int = 8) -> Any:
         return value if depth else type(value).__name__
     if isinstance(value, dict):
         return {str(key): facts(entry, depth - 1) for key, entry in value.items()}
+    if isinstance(value, Message):
+        return value  # frozen
     if isinstance(value, msgspec.Struct):
         return [type(value).__name__, *(facts(getattr(value, name), depth - 1) for name in value.__struct_fields__)]
     if isinstance(value, Sequence):

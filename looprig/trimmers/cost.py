@@ -67,8 +67,9 @@ def slope(points: Sequence[tuple[float, float]]) -> float | None:
         return None
     x_mean = sum(x for x, _ in points) / len(points)
     y_mean = sum(y for _, y in points) / len(points)
-    over = sum((x - x_mean) * (y - y_mean) for x, y in points)
-    return over / sum((x - x_mean) * (x - x_mean) for x, _ in points)
+    over: float = sum((x - x_mean) * (y - y_mean) for x, y in points)
+    spread: float = sum((x - x_mean) * (x - x_mean) for x, _ in points)
+    return over / spread
 
 
 def measure(subject: Subject, sizes: Sequence[int] = SIZES, call_limit_s: float = CALL_LIMIT_S) -> Cost:
@@ -117,12 +118,13 @@ def history(size: int, kind: str = TRAFFIC) -> list[Message]:
 
 
 def _expected_s(cost: Cost, size: int) -> float:
-    """Guess from the two lengths before; from one alone nothing worse than quadratic growth is feared."""
+    """Guess from the lengths before; after one alone growth is taken to be linear, and the alarm has the last word."""
     if not cost.us:
         return 0.0
     last = max(cost.us)
     exponent = cost.exponent if cost.exponent is not None else 1.0
-    return cost.us[last] / 1e6 * (size / last) ** max(exponent, 1.0)
+    expected: float = cost.us[last] / 1e6 * (size / last) ** max(exponent, 1.0)
+    return expected
 
 
 def _floor_us(size: int) -> float:

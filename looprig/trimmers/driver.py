@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from looprig.messages import Message
 from looprig.trimmers import histories, letters
 from looprig.trimmers.call import Caller, TrimFailed, facts
-from looprig.trimmers.contract import NotRepresentable, Subject, Unit, lost_by
-from looprig.trimmers.cut import Cut
+from looprig.trimmers.contract import Codec, NotRepresentable, Subject, Unit, lost_by
 from looprig.trimmers.histories import Case
 from looprig.trimmers.judge import TOTAL, judge
 from looprig.trimmers.shrink import smaller
+from looprig.trimmers.trial import Trial
 
 SMALL = 6
 """A case with at most so many messages needs no shrinking."""
 
-TOUCHED_MAX = 64
+TOUCHED_MAX = 24
 """Longer histories are not compared object by object before and after: what a call changes shows in short ones."""
 
 TIMED_OUT_MAX = 5
@@ -88,7 +88,7 @@ class Played:
 
     verdicts: dict[str, str | None]
     result: list[Message] | None = None
-    cut: Cut | None = None
+    trial: Trial | None = None
 
 
 def unit_of(subject: Subject) -> Unit:
@@ -114,12 +114,13 @@ def play(
         cases = histories.cases(unit_of(subject), subject.limits, slow=subject.slow, apart=apart)
     findings = Findings(subject)
     deadline = time.monotonic() + budget_s
+    held = Held(subject.codec)
     with Caller() as caller:
         for case in cases:
             findings.cut_short = _enough(caller, deadline)
             if findings.cut_short:
                 break
-            _count(findings, case, one(subject, case, caller))
+            _count(findings, case, one(subject, case, caller, held))
             if tell is not None:
                 tell(findings.runs)
         if caller.timed_out == 0:
@@ -133,14 +134,34 @@ def _enough(caller: Caller, deadline: float) -> str:
     return "the time for it was over" if time.monotonic() > deadline else ""
 
 
-def one(subject: Subject, case: Case, caller: Caller) -> Played | str:
+class Held:
+    """The history that is being played, and whether the subject's messages can hold it: asked once for all limits."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._letters: tuple[str, ...] = ()
+        self.given: list[Message] = []
+        self.lost: str | None = None
+
+    def take(self, history: tuple[str, ...]) -> None:
+        """Build *history*; ``lost`` becomes what a round trip loses, "" where there is no form for it."""
+        if history == self._letters:
+            return
+        self._letters, self.given = history, letters.build(history)
+        try:
+            self.lost = lost_by(self._codec, self.given)
+        except NotRepresentable:
+            self.lost = ""
+
+
+def one(subject: Subject, case: Case, caller: Caller, held: Held | None = None) -> Played | str:
     """Play one case; return the reason as text where its history cannot be held by the subject's messages."""
-    given = letters.build(case.letters)
+    held = held or Held(subject.codec)
+    held.take(case.letters)
+    if held.lost is not None:
+        return held.lost
     try:
-        lost = lost_by(subject.codec, given)
-        if lost is not None:
-            return lost
-        return _judged(subject, case, given, caller)
+        return _judged(subject, case, held.given, caller)
     except NotRepresentable:
         return ""
 
@@ -159,8 +180,8 @@ def _judged(subject: Subject, case: Case, given: list[Message], caller: Caller) 
         twin = caller.trimmed(subject.make(case.limit), codec.load(given), codec)
     except TrimFailed as failure:
         return Played({TOTAL: str(failure)})
-    cut = Cut(given, result, contract, again, twin, touched)
-    return Played(judge(cut), result, cut)
+    trial = Trial(given, result, contract, again, twin, touched)
+    return Played(judge(trial), result, trial)
 
 
 def _touched(before: object, native: list[object], kept: list[object]) -> str:
@@ -181,22 +202,23 @@ def _count(findings: Findings, case: Case, played: Played | str) -> None:
         if because is not None:
             findings.broken[code] += 1
             _keep(findings, code, _example(case, played, because))
-    if played.cut is not None and played.result is not None:
-        _measure(findings, case, played.cut)
+    if played.trial is not None and played.result is not None:
+        _measure(findings, case, played.trial)
 
 
-def _measure(findings: Findings, case: Case, cut: Cut) -> None:
-    limit = cut.contract.limit
-    if cut.size(cut.needed) <= limit:
-        findings.worst_size = max(findings.worst_size, cut.contract.size(cut.result) / limit)
+def _measure(findings: Findings, case: Case, trial: Trial) -> None:
+    limit = trial.contract.limit
+    if trial.size(trial.needed) <= limit:
+        findings.worst_size = max(findings.worst_size, trial.contract.size(trial.result) / limit)
     if case.kind == "chain" and findings.chain_kept is None and len(case.letters) > 400:
-        findings.chain_kept = len(cut.result), case.limit
+        findings.chain_kept = len(trial.result), case.limit
 
 
 def _example(case: Case, played: Played, because: str) -> Example:
-    known = played.cut.given if played.cut is not None else ()
+    known = played.trial.given if played.trial is not None else ()
     result = "(none)" if played.result is None else letters.written(played.result, known)
-    return Example(case.letters, case.limit, result, because)
+    limit = played.trial.contract.limit if played.trial is not None else case.limit
+    return Example(case.letters, limit, result, because)
 
 
 def _keep(findings: Findings, code: str, example: Example) -> None:

@@ -1,7 +1,7 @@
 """The histories that a trimmer is tried on: all short ones, and long ones of the kinds that break trimmers.
 
 Nearly every fault of a trimmer shows in at most five messages, so all short histories are played. Long ones add
-what only length can show, and each is shifted by up to seven messages, or a cut would always miss the group.
+what only length can show, and each is shifted by up to seven messages, or a trim would always miss the group.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from looprig.trimmers import letters
-from looprig.trimmers.cut import pairing
 from looprig.trimmers.histories import Case
+from looprig.trimmers.trial import pairing
 
 Breaks = Callable[[Case], bool]
 
@@ -34,18 +34,35 @@ def _fewer(case: Case, breaks: Breaks, deadline: float) -> Case:
             else:
                 at += part
         part //= 2
-    return _fewer_pairs(case, breaks)
+    return _fewer_neighbours(_narrower(case, breaks), breaks)
 
 
-def _fewer_pairs(case: Case, breaks: Breaks) -> Case:
-    """Leave out two neighbours at a time: a call goes with its result, a question with its answer."""
-    at = 0
-    while at < len(case.letters):
-        left = replace(case, letters=case.letters[:at] + case.letters[at + 2 :])
-        if left.letters and _is_sound(left.letters) and breaks(left):
-            case = left
-        else:
+def _fewer_neighbours(case: Case, breaks: Breaks) -> Case:
+    """Leave out up to four neighbours at a time: a call goes with its result, a question with its answer."""
+    for width in (4, 3, 2, 1):
+        at = 0
+        while at < len(case.letters):
+            left = replace(case, letters=case.letters[:at] + case.letters[at + width :])
+            if left.letters and _is_sound(left.letters) and breaks(left):
+                return _fewer_neighbours(left, breaks)
             at += 1
+    return case
+
+
+def _narrower(case: Case, breaks: Breaks) -> Case:
+    """Ask for fewer tools at once, with fewer results."""
+    for at, letter in enumerate(case.letters):
+        calls = int(letter[1:].rstrip("!=")) if letter[0] == "C" else 1
+        results = next(
+            (n for n, other in enumerate(case.letters[at + 1 :]) if other[0] != "T"), len(case.letters) - at - 1
+        )
+        for fewer in range(1, min(calls, 4)):
+            for left in range(min(results, fewer) + 1):
+                marks = letter.lstrip("C0123456789")
+                asked = (f"C{fewer}{marks}", *["T"] * left)
+                smaller_one = replace(case, letters=(*case.letters[:at], *asked, *case.letters[at + 1 + results :]))
+                if _is_sound(smaller_one.letters) and breaks(smaller_one):
+                    return _narrower(smaller_one, breaks)
     return case
 
 

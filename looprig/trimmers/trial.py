@@ -1,4 +1,4 @@
-"""One cut, with its parts resolved: what was given, what came back, and which message is which.
+"""One call of a trimmer, with its parts resolved: what was given, what came back, and which message is which.
 
 A result is matched with the history by value, from the end, in order: no framework carries an id of our messages
 through. What was moved, copied or rewritten has no position.
@@ -45,7 +45,7 @@ def pairing(messages: Sequence[Message]) -> Pairing:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Trial:
     """What one call of a trimmer did, and what further calls showed.
 
     ``again`` is the result trimmed once more by a fresh trimmer, ``twin`` what another fresh trimmer makes of the
