@@ -533,13 +533,13 @@ def _conformance(names: Sequence[str], output: Path, home: Path) -> int:
     todo = jobs.jobs(names)
     found: list[data.Results] = []
 
-    def page() -> str:
+    def measured() -> str:
         with progress(len(todo)) as tell:
             found.append(run.run_jobs(todo, home, _tell, tell.step))
-        return conformance.page(found[0], before)
+        return data.written(found[0])
 
-    _write(output, page)
-    _write(stored, lambda: data.written(found[0]))
+    _write(stored, measured)
+    _write(output, lambda: conformance.page(found[0], before))
     return Exit.UNDECIDED if found[0].troubles else Exit.PASSED
 
 

@@ -22,7 +22,7 @@ from looprig.version import __version__
 
 AT_ONCE = 2
 
-JOB_LIMIT_S = 600.0
+JOB_LIMIT_S = 900.0
 """A job that takes longer is stopped; what it had found until then stays."""
 
 TAIL_LINES = 3

@@ -24,7 +24,7 @@ from looprig.trimmers.contract import Subject
 from looprig.trimmers.driver import Findings
 from looprig.trimmers.frameworks import subjects
 
-PLAY_S = 120.0
+PLAY_S = 240.0
 """For playing one trimmer over all histories."""
 
 CALL_S = 10.0
