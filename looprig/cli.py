@@ -493,6 +493,8 @@ def conformance_command(context: click.Context, names: Sequence[str], output: Pa
     The frameworks are installed in an environment of their own, with pinned versions. What is found is a finding and
     no failure: the exit code is 0 once everything is measured, and 4 where a part ended early.
 
+    With names, the results of all other frameworks are kept as they are.
+
     With a command behind --, that looprig command is run in the environment of one framework, and nothing else.
 
     \b
@@ -535,7 +537,7 @@ def _conformance(names: Sequence[str], output: Path, home: Path) -> int:
 
     def measured() -> str:
         with progress(len(todo)) as tell:
-            found.append(run.run_jobs(todo, home, _tell, tell.step))
+            found.append(run.updated(before, run.run_jobs(todo, home, _tell, tell.step), names))
         return data.written(found[0])
 
     _write(stored, measured)

@@ -66,11 +66,15 @@ class WholeRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrimmerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One trimmer. ``cells`` are by the code of the rule; ``failed`` says why there are none."""
+    """One trimmer. ``cells`` are by the code of the rule; ``failed`` says why there are none.
+
+    ``environment`` is empty for the one with the newest versions.
+    """
 
     framework: str
     name: str
     packages: Mapping[str, str]
+    environment: str = ""
     unit: str = ""
     mode: str = ""
     runs: int = 0
@@ -84,11 +88,12 @@ class TrimmerResult(msgspec.Struct, frozen=True, kw_only=True):
     cost: Cost | None = None
     whole_runs: Sequence[WholeRun] = ()
     failed: str = ""
+    date: str = ""
 
     @property
     def key(self) -> str:
-        """What tells this trimmer from all others, in this run and in the next: framework, packages, name."""
-        return f"{self.framework} {' '.join(self.packages)} {self.name}"
+        """What tells this trimmer from all others, in this run and in the next; an old version is one of its own."""
+        return f"{self.framework} {self.name}{f' ({self.environment})' if self.environment else ''}"
 
 
 class Smallest(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +145,7 @@ class AgentResult(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: Sequence[Played] = ()
     parallel: ParallelTools | None = None
     failed: str = ""
+    date: str = ""
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,9 @@ from looprig import content
 
 HOME = Path(".looprig/frameworks")
 
-LOCKS: Mapping[str, str] = {"newest": "frameworks.txt", "camel": "camel.txt"}
+NEWEST = "newest"
+
+LOCKS: Mapping[str, str] = {NEWEST: "frameworks.txt", "camel": "camel.txt"}
 """The environments, and the file that pins what is in each."""
 
 STAMP = "looprig-lock"

@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from looprig.conformance import environment
 from looprig.conformance.data import AgentResult, Results, TrimmerResult, Trouble
-from looprig.conformance.jobs import Job, environments, known
+from looprig.conformance.environment import NEWEST
+from looprig.conformance.jobs import Job, environments, known, names
 from looprig.version import __version__
 
 AT_ONCE = 2
@@ -50,19 +52,49 @@ def run_jobs(jobs: Sequence[Job], home: Path, tell: Callable[[str], None], step:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return collected([found[job] for job in jobs])
+    return collected(found, jobs)
 
 
-def collected(found: Sequence[Found]) -> Results:
-    """Return what all jobs found, with the date and the versions."""
+def collected(found: Mapping[Job, Found], jobs: Sequence[Job]) -> Results:
+    """Return what all *jobs* found, with the date and the versions."""
+    date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    trimmers = [
+        msgspec.structs.replace(each, date=date, environment="" if job.environment == NEWEST else job.environment)
+        for job in jobs
+        for each in found[job][0]
+    ]
     return Results(
-        date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        date=date,
         looprig=__version__,
         python=platform.python_version(),
-        trimmers=[each for trimmers, _, _ in found for each in trimmers],
-        agents=[each for _, agents, _ in found for each in agents],
-        troubles=[trouble for _, _, trouble in found if trouble is not None],
+        trimmers=trimmers,
+        agents=[msgspec.structs.replace(each, date=date) for job in jobs for each in found[job][1]],
+        troubles=[trouble for job in jobs if (trouble := found[job][2]) is not None],
     )
+
+
+def updated(before: Results | None, after: Results, chosen: Sequence[str]) -> Results:
+    """Return *after*, with what *before* has of frameworks that were not *chosen*, in the usual order."""
+    if before is None or not chosen:
+        return after
+    order = names()
+    return msgspec.structs.replace(
+        after,
+        trimmers=_ordered(
+            [*(each for each in before.trimmers if each.framework not in chosen), *after.trimmers], order
+        ),
+        agents=_ordered([*(each for each in before.agents if each.framework not in chosen), *after.agents], order),
+        troubles=_ordered(
+            [*(each for each in before.troubles if each.framework not in chosen), *after.troubles], order
+        ),
+    )
+
+
+Named = TypeVar("Named", TrimmerResult, AgentResult, Trouble)
+
+
+def _ordered(found: Sequence[Named], order: Sequence[str]) -> Sequence[Named]:
+    return sorted((each for each in found if each.framework in order), key=lambda each: order.index(each.framework))
 
 
 def run_job(job: Job, python: Path, variables: Mapping[str, str], limit_s: float = JOB_LIMIT_S) -> Found:

@@ -30,13 +30,6 @@ PLAY_S = 240.0
 CALL_S = 10.0
 """For one call on a long history."""
 
-WHOLE_RUNS: Sequence[tuple[str, agent.When]] = (
-    ("agent", "before_model"),
-    ("agent", "every_append"),
-    ("chain", "before_model"),
-    ("parallel", "before_model"),
-)
-
 
 def trimmers(framework: str) -> Iterator[TrimmerResult]:
     """Yield what each trimmer of a framework did."""
@@ -65,7 +58,7 @@ def tested(base: TrimmerResult, subject: Subject) -> TrimmerResult:
         altered_because=found.altered_because,
         cut_short=found.cut_short,
         cost=costs(cost.measure(subject, call_limit_s=CALL_S)),
-        whole_runs=[whole_run(agent.play_run(subject, *each)) for each in WHOLE_RUNS],
+        whole_runs=list(map(whole_run, agent.play_all(subject))),
     )
 
 

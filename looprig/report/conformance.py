@@ -12,6 +12,7 @@ from looprig.conformance.study import Compared, compared
 from looprig.invariants import RULES as RUN_RULES
 from looprig.report.figures import of_unit
 from looprig.report.table import Column, Table, as_markdown, escaped
+from looprig.trimmers.frameworks import BASELINE
 from looprig.trimmers.judge import RULES
 
 COMMAND = "looprig conformance"
@@ -57,11 +58,17 @@ def _head(results: Results) -> Iterator[str]:
     frameworks = len({each.framework for each in results.trimmers if each.runs})
     agents = len({each.framework for each in results.agents if each.scenarios})
     yield (
-        f"{results.date}, looprig {results.looprig}, Python {results.python}: {trimmers} trimmers of {frameworks} "
+        f"{_dates(results)}, looprig {results.looprig}, Python {results.python}: {trimmers} trimmers of {frameworks} "
         f"frameworks in {sum(each.runs for each in results.trimmers):,} runs, agents of {agents} frameworks."
     )
     columns = [Column("package"), Column("version")]
     yield as_markdown(Table("Versions", columns, list(map(list, versions(results).items()))))
+
+
+def _dates(results: Results) -> str:
+    """Return the date, or the oldest and the newest, where not all frameworks were run the last time."""
+    dates = sorted({each.date for each in results.trimmers} | {each.date for each in results.agents} | {results.date})
+    return dates[-1] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -102,7 +109,8 @@ def _row(trimmer: TrimmerResult) -> list[str]:
 
 def named(trimmer: TrimmerResult) -> str:
     """Return a trimmer's name with its package and version."""
-    return f"{' '.join(f'{package} {number}' for package, number in trimmer.packages.items())} {trimmer.name}"
+    packages = " ".join(f"{package} {number}" for package, number in trimmer.packages.items())
+    return f"{packages or trimmer.framework} {trimmer.name}"
 
 
 def _unheld(trimmers: Sequence[TrimmerResult]) -> Iterator[str]:
@@ -135,7 +143,9 @@ def _cases(trimmers: Sequence[TrimmerResult]) -> Iterator[str]:
         yield as_markdown(Table("", columns, rows)).removeprefix("### \n\n")
         long = [RULES[code].note for code, cell in trimmer.cells.items() if _is_long(cell)]
         if long:
-            yield "\n".join(f"- {note}: no case of at most {SMALL} messages; {why_long(trimmer, note)}" for note in long)
+            yield "\n".join(
+                f"- {note}: no case of at most {SMALL} messages; {why_long(trimmer, note)}" for note in long
+            )
 
 
 def _is_long(cell: Cell) -> bool:
@@ -151,11 +161,12 @@ def _case(code: str, cell: Cell) -> list[str]:
 
 def replay(trimmer: TrimmerResult, limit: str = "LIMIT", history: str = "HISTORY") -> str:
     """Return the command that plays one case again."""
-    module = trimmer.framework.replace("-", "_")
+    module = "looprig.trimmers.baseline"
+    if trimmer.framework != BASELINE:
+        module = f"looprig.trimmers.frameworks.{trimmer.framework.replace('-', '_')}"
     only = shlex.quote(trimmer.name)
     return (
-        f"{COMMAND} {trimmer.framework} -- trim looprig.trimmers.frameworks.{module}:SUBJECTS --only {only} "
-        f"--limit {limit} --history '{history}'"
+        f"{COMMAND} {trimmer.framework} -- trim {module}:SUBJECTS --only {only} --limit {limit} --history '{history}'"
     )
 
 

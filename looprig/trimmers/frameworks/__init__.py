@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
+from looprig.trimmers import baseline
 from looprig.trimmers.contract import Subject
 
+BASELINE = "baseline"
+"""What everything is held against: the naive trimmers, and the careful one."""
+
 FRAMEWORKS: Sequence[str] = (
+    BASELINE,
     "langchain",
     "langgraph",
     "langmem",
@@ -25,7 +30,7 @@ FRAMEWORKS: Sequence[str] = (
     "camel",
     "litellm",
 )
-"""The files of this folder, in the order of the report."""
+"""The baseline and the files of this folder, in the order of the report."""
 
 
 def subjects(framework: str) -> Sequence[Subject]:
@@ -34,5 +39,7 @@ def subjects(framework: str) -> Sequence[Subject]:
     Raises:
         ImportError: where the framework is not installed.
     """
+    if framework == BASELINE:
+        return baseline.SUBJECTS
     found: Sequence[Subject] = importlib.import_module(f"{__name__}.{framework.replace('-', '_')}").SUBJECTS
     return found

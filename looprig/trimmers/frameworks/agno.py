@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,6 @@ from agno.utils.message import filter_tool_calls
 from looprig.messages import Message, message_from_dict
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
 from looprig.trimmers.frameworks._shape import Calls, FrameworkCodec, Kept
-import itertools
 
 PACKAGES = ("agno",)
 
