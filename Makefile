@@ -20,7 +20,10 @@ test: .venv/.stamp  ## Run the tests
 	$(BIN)/pytest
 
 test-frameworks: .venv/.stamp  ## Run the tests of frameworks' adapters and trimmers, in an environment with the frameworks
-	$(BIN)/python -m looprig.conformance.testing
+	newest=$$($(BIN)/python -m looprig.conformance.environment newest) && \
+	  $$newest -m pytest -W ignore tests/adapters/frameworks tests/trimmers/frameworks/newest
+	camel=$$($(BIN)/python -m looprig.conformance.environment camel) && \
+	  $$camel -m pytest -W ignore tests/trimmers/frameworks/camel
 
 conformance: .venv/.stamp  ## Test the trimmers and agents of frameworks; writes reports/conformance.md (a quarter of an hour)
 	$(BIN)/looprig conformance

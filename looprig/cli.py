@@ -542,6 +542,8 @@ def _conformance(names: Sequence[str], output: Path, home: Path) -> int:
 
     _write(stored, measured)
     _write(output, lambda: conformance.page(found[0], before))
+    if any(trouble.because == run.INTERRUPTED for trouble in found[0].troubles):
+        return Exit.INTERRUPTED
     return Exit.UNDECIDED if found[0].troubles else Exit.PASSED
 
 

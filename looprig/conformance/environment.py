@@ -5,13 +5,15 @@ One package that asks for old versions would age all others, so it gets an envir
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -66,43 +68,54 @@ def ensure(home: Path, name: str, tell: Callable[[str], None]) -> Path:
         return python_of(home, name)
     packages = sum(1 for line in lock(name).splitlines() if "==" in line)
     tell(f"making the environment {home / name}: {packages} packages, which takes a minute or two")
-    _done([sys.executable, "-m", "venv", "--clear", str(home / name)], "make")
     pinned = home / f"{name}.txt"
     pinned.write_text(lock(name), encoding="utf-8")
-    pip = [str(python_of(home, name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _done([*pip, "--no-deps", "--requirement", str(pinned)], "fill")
+    for command in _commands(home, name, pinned):
+        _done(command)
     stamp.write_text(wanted)
     return python_of(home, name)
 
 
-def _done(command: list[str], what: str) -> None:
+def _commands(home: Path, name: str, pinned: Path) -> Sequence[list[str]]:
+    """Return what makes an environment and fills it: with uv, which is many times as fast, or with pip."""
+    folder, python = str(home / name), str(python_of(home, name))
+    shutil.rmtree(folder, ignore_errors=True)
+    uv = shutil.which("uv")
+    if uv is not None:
+        fill = [uv, "pip", "install", "--quiet", "--no-deps", "--python", python, "--requirement", str(pinned)]
+        return [uv, "venv", "--quiet", "--python", sys.executable, folder], fill
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps"]
+    return [sys.executable, "-m", "venv", folder], [*pip, "--requirement", str(pinned)]
+
+
+def _done(command: list[str]) -> None:
     try:
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise EnvironmentProblem(f"cannot {what} an environment for the frameworks: {error}") from error
+        raise EnvironmentProblem(f"cannot make an environment for the frameworks: {error}") from error
     if ended.returncode:
         told = (ended.stderr or ended.stdout).strip().splitlines()[-TAIL_LINES:]
         raise EnvironmentProblem(
-            f"cannot {what} an environment for the frameworks; {Path(command[0]).name} says: {' / '.join(told)}. "
+            f"cannot make an environment for the frameworks; {Path(command[0]).name} says: {' / '.join(told)}. "
             "Mend that, or name another folder with --env DIR"
         )
 
 
-def copy_of_looprig(home: Path) -> Path:
-    """Return a folder that holds this very looprig and nothing else, for the Python path of an environment.
+@contextlib.contextmanager
+def copy_of_looprig(home: Path) -> Iterator[Path]:
+    """Give a folder that holds this very looprig and nothing else, for the Python path of an environment.
 
     Looprig is not installed there: where it is installed here, other packages lie beside it.
     """
     spec = importlib.util.find_spec("looprig")
     assert spec is not None, "this code is a part of it"
     assert spec.origin is not None, "it is no namespace package"
-    own = home / "own"
-    shutil.rmtree(own, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(spec.origin).parent, own / "looprig", ignore=ignored)
-    shipped = own / "looprig" / "_standard" / "scenarios"
-    shutil.copytree(content.standard("scenarios"), shipped, ignore=ignored, dirs_exist_ok=True)
-    return own
+    with tempfile.TemporaryDirectory(prefix="own-", dir=home) as own:
+        shutil.copytree(Path(spec.origin).parent, Path(own) / "looprig", ignore=ignored)
+        shipped = Path(own) / "looprig" / "_standard" / "scenarios"
+        shutil.copytree(content.standard("scenarios"), shipped, ignore=ignored, dirs_exist_ok=True)
+        yield Path(own)
 
 
 def variables(own: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ found stays where a later trimmer crashes or hangs, and what a framework prints 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -20,12 +21,19 @@ from looprig.conformance.data import AgentResult, Cell, Cost, Example, TrimmerRe
 from looprig.conformance.jobs import Part
 from looprig.subject import described
 from looprig.trimmers import agent, cost, driver, letters
-from looprig.trimmers.contract import Subject
+from looprig.trimmers.call import Caller, TrimFailed
+from looprig.trimmers.contract import NotRepresentable, Subject
 from looprig.trimmers.driver import Findings
 from looprig.trimmers.frameworks import subjects
 
 PLAY_S = 240.0
 """For playing one trimmer over all histories."""
+
+WARM_S = 60.0
+"""For the very first call of a trimmer."""
+
+SIZES = (1_000, 3_000, 10_000, 30_000)
+"""The lengths of the histories on which a call is timed."""
 
 CALL_S = 10.0
 """For one call on a long history."""
@@ -33,16 +41,23 @@ CALL_S = 10.0
 
 def trimmers(framework: str) -> Iterator[TrimmerResult]:
     """Yield what each trimmer of a framework did."""
-    for subject in subjects(framework):
-        base = TrimmerResult(framework=framework, name=subject.name, packages=versions(subject.packages))
+    every = subjects(framework)
+    for base, subject in zip(bases(framework, every), every, strict=True):
         try:
-            yield tested(base, subject)
+            yield tried(base, subject)
         except Exception as error:
             yield msgspec.structs.replace(base, failed=described(error))
 
 
-def tested(base: TrimmerResult, subject: Subject) -> TrimmerResult:
+def bases(framework: str, every: Sequence[Subject]) -> Iterator[TrimmerResult]:
+    """Yield results without findings: which trimmers of which versions these are."""
+    for subject in every:
+        yield TrimmerResult(framework=framework, name=subject.name, packages=versions(subject.packages))
+
+
+def tried(base: TrimmerResult, subject: Subject, sizes: Sequence[int] = SIZES) -> TrimmerResult:
     """Return *base* with what playing and timing the trimmer gives."""
+    warm(subject)
     found = driver.play(subject, budget_s=PLAY_S)
     contract = subject.contract(20)
     return msgspec.structs.replace(
@@ -57,9 +72,15 @@ def tested(base: TrimmerResult, subject: Subject) -> TrimmerResult:
         altered=found.altered,
         altered_because=found.altered_because,
         cut_short=found.cut_short,
-        cost=costs(cost.measure(subject, call_limit_s=CALL_S)),
+        cost=costs(cost.measure(subject, sizes, CALL_S)),
         whole_runs=list(map(whole_run, agent.play_all(subject))),
     )
+
+
+def warm(subject: Subject) -> None:
+    """Call a trimmer once without a verdict: what it imports late must not count as a call that hangs."""
+    with Caller(WARM_S) as caller, contextlib.suppress(TrimFailed, NotRepresentable):
+        caller.call(subject.make(2), subject.codec.load(letters.build(letters.read("U C1 T A U"))))
 
 
 def cells(found: Findings) -> Mapping[str, Cell]:

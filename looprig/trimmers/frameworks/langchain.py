@@ -77,7 +77,7 @@ def summarized(limit: int) -> Trimmer:
         trigger=("messages", limit + 1),
         keep=("messages", max(1, limit - 1)),
         token_counter=count,
-        summarizer=lambda messages: f"a summary of {len(messages)} messages",
+        summarizer=lambda messages: f"a summary of {count(messages)} tokens",
     )
 
     def trim(history: list[BaseMessage]) -> list[BaseMessage] | None:
