@@ -78,7 +78,14 @@ class Caller:
         Raises:
             TrimFailed: as above, and where what comes back cannot be read.
         """
-        result = self.call(trimmer, native)
+        return self.read(self.call(trimmer, native), codec)
+
+    def read(self, result: Any, codec: Codec) -> list[Message]:
+        """Return what a trimmer gave back in looprig's messages.
+
+        Raises:
+            TrimFailed: where it cannot be read.
+        """
         try:
             messages: list[Any] = list(codec.dump(result))
         except Exception as error:

@@ -158,7 +158,7 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-def contract_in(unit: Unit, **promises: Any) -> Callable[[int], TrimContract]:
+def contract_in(unit: Unit | Measure, **promises: Any) -> Callable[[int], TrimContract]:
     """Return the function from a limit to the contract with this limit: ``contract_in("tokens", mode="view")``."""
     return lambda limit: TrimContract(limit=limit, unit=unit, **promises)
 

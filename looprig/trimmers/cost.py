@@ -23,6 +23,8 @@ from looprig.trimmers.driver import unit_of
 SIZES = (1_000, 10_000, 100_000)
 LIMITS = {"messages": 100, "tokens": 1000, "turns": 20, "groups": 60}
 TRAFFIC = "U A U C1 T A U C2 T T C1 T A U C3 T T T A U C1 T C1 T A"
+ONE_CALL_TRAFFIC = "U A U C1 T A U C1 T C1 T A"
+"""For messages that cannot hold several calls."""
 
 CALL_LIMIT_S = 20.0
 """No call is made that is expected to take longer, and none is let run for longer."""
@@ -79,7 +81,7 @@ def measure(subject: Subject, sizes: Sequence[int] = SIZES, call_limit_s: float 
                 cost.skipped[size] = f"would take about {expected:.0f} s"
                 continue
             try:
-                cost.us[size], cost.counted[size] = _timed(subject, history(size), caller)
+                cost.us[size], cost.counted[size] = _timed(subject, _held(subject, size), caller)
             except NotRepresentable:
                 cost.skipped[size] = "its messages cannot hold such a history"
             except TrimFailed as failure:
@@ -88,9 +90,27 @@ def measure(subject: Subject, sizes: Sequence[int] = SIZES, call_limit_s: float 
     return cost
 
 
-def history(size: int) -> list[Message]:
-    """Return mixed traffic of *size* messages, ended where a user has just spoken or a result has come in."""
-    traffic = letters.read(TRAFFIC)
+def _held(subject: Subject, size: int) -> list[Message]:
+    """Return a history of *size* messages that the subject's messages can hold.
+
+    Raises:
+        NotRepresentable: where there is none.
+    """
+    apart = subject.contract(1).system_apart
+    for traffic in (TRAFFIC, ONE_CALL_TRAFFIC):
+        given = history(size + apart, traffic)[apart:]
+        try:
+            subject.codec.load(given[:100])
+            subject.codec.load(given[-100:])
+        except NotRepresentable:
+            continue
+        return given
+    raise NotRepresentable("neither mixed traffic nor single calls")
+
+
+def history(size: int, kind: str = TRAFFIC) -> list[Message]:
+    """Return traffic of *size* messages, ended where a user has just spoken."""
+    traffic = letters.read(kind)
     made = ["S", *(traffic * (size // len(traffic) + 1))][: size - 1]
     while made[-1] != "A":
         made.pop()
@@ -115,16 +135,23 @@ def _floor_us(size: int) -> float:
 def _timed(subject: Subject, given: list[Message], caller: Caller) -> tuple[float, int]:
     """Return CPU time of one call and how often it asked our counter; each call has a fresh trimmer and history."""
     limit = LIMITS[unit_of(subject)]
-    native = subject.codec.load(given)
+    native, trimmer = subject.codec.load(given), subject.make(limit)
+    mode = subject.contract(limit).mode
+    if mode == "view":
+        caller.call(trimmer, native)  # what it looks at has been filled when the conversation has come so far
     asked = tokens.calls
     started = time.process_time_ns()
-    caller.call(subject.make(limit), native)
+    caller.call(trimmer, native)
     once_ns = time.process_time_ns() - started
     asked = tokens.calls - asked
     if once_ns > LEAST_NS:
         calls = 1 if once_ns > 500 * LEAST_NS else 3
+        if mode == "view":
+            return min(_call_us(trimmer, native, caller) for _ in range(calls)), asked
         return min(_once_us(subject, limit, given, caller) for _ in range(calls)), asked
-    pure = subject.contract(limit).mode == "pure"
+    if mode == "view":
+        return _batch_us([trimmer], [native], caller, pure=True), asked
+    pure = mode == "pure"
     copies = 1 if pure else 50
     natives = [subject.codec.load(given) for _ in range(copies)]
     trimmers = [subject.make(limit) for _ in range(copies)]
@@ -132,7 +159,10 @@ def _timed(subject: Subject, given: list[Message], caller: Caller) -> tuple[floa
 
 
 def _once_us(subject: Subject, limit: int, given: list[Message], caller: Caller) -> float:
-    native, trimmer = subject.codec.load(given), subject.make(limit)
+    return _call_us(subject.make(limit), subject.codec.load(given), caller)
+
+
+def _call_us(trimmer: Any, native: list[Any], caller: Caller) -> float:
     gc.collect()
     started = time.process_time_ns()
     caller.call(trimmer, native)

@@ -173,9 +173,11 @@ def _judged(subject: Subject, case: Case, given: list[Message], caller: Caller) 
     watched = contract.mode != "inplace" and len(given) <= SHORT
     before, kept = (facts(native), list(native)) if watched else (None, [])
     try:
-        result = caller.trimmed(subject.make(case.limit), native, codec)
+        left = caller.call(subject.make(case.limit), native)
+        result = caller.read(left, codec)
         touched = _touched(before, native, kept) if watched else None
-        again = caller.trimmed(subject.make(case.limit), codec.load(result), codec)
+        # The very objects that came back: a framework may know its own notes by what no translation carries.
+        again = caller.trimmed(subject.make(case.limit), list(left), codec)
         twin = caller.trimmed(subject.make(case.limit), codec.load(given), codec) if len(given) <= SHORT else None
     except TrimFailed as failure:
         return Played({TOTAL: str(failure)})
