@@ -550,7 +550,7 @@ def _judged(spec: str, given: dict[str, Any]) -> list[Any]:
             cases = driver.chosen(subject, given["history"], given["limits"]) if given["history"] else None
             judged.append(
                 Judged(
-                    driver.play(subject, cases),
+                    _played_all(subject, cases),
                     words,
                     agent.play_all(subject) if given["agent"] else (),
                     cost.measure(subject) if given["cost"] else None,
@@ -560,6 +560,15 @@ def _judged(spec: str, given: dict[str, Any]) -> list[Any]:
     except (find.TrimmerError, letters.NotLetters) as error:
         raise UsageProblem(str(error)) from error
     return judged
+
+
+def _played_all(subject: Any, cases: Any) -> Any:
+    from looprig.progress import progress
+    from looprig.trimmers import driver
+
+    cases = driver.cases_of(subject) if cases is None else cases
+    with progress(1) as tell:
+        return driver.play(subject, cases, tell=lambda done: tell.turn(done, len(cases)))
 
 
 def _waiver(text: str) -> tuple[str, str]:

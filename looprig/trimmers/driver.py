@@ -98,6 +98,12 @@ def unit_of(subject: Subject) -> Unit:
     return unit if isinstance(unit, str) else "messages"
 
 
+def cases_of(subject: Subject) -> list[Case]:
+    """Return all cases that *subject* is played."""
+    apart = subject.contract(1).system_apart
+    return list(histories.cases(unit_of(subject), subject.limits, slow=subject.slow, apart=apart))
+
+
 def play(
     subject: Subject,
     cases: Iterable[Case] | None = None,
@@ -111,8 +117,7 @@ def play(
         OSError, ImportError: as ``subject.make`` does.
     """
     if cases is None:
-        apart = subject.contract(1).system_apart
-        cases = histories.cases(unit_of(subject), subject.limits, slow=subject.slow, apart=apart)
+        cases = cases_of(subject)
     findings = Findings(subject)
     deadline = time.monotonic() + budget_s
     held = Held(subject.codec)

@@ -193,7 +193,7 @@ def trim_is_not_wasteful(trial: Trial) -> Judgements:
         opened = next((at for at in range(piece[0], -1, -1) if trial.given[at].role == "user"), 0)
         piece = [at for at in range(opened, len(trial.given)) if at not in trial.kept]
     notes = [message for message, was in zip(trial.result, trial.at, strict=True) if was is None]
-    would_be = trial.size(sorted(trial.kept.union(piece))) + trial.contract.size(notes)
+    would_be = trial.size(sorted(trial.kept.union(piece, trial.needed))) + trial.contract.size(notes)
     fits = would_be <= trial.contract.limit
     yield f"{len(piece)} messages more would have made {would_be:g} of {trial.contract.limit}" if fits else None
 
