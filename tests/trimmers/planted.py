@@ -195,7 +195,7 @@ FAULTS: Mapping[str, Fault] = {
     "LR114": Fault(spoiled(edits_group), also={"LR131"}),
     "LR110": Fault(in_place),
     "LR111": Fault(undecided, also={"LR115"}),
-    "LR112": Fault(spoiled(loses_newest), also={"LR102", "LR204"}),
+    "LR112": Fault(spoiled(loses_newest), also={"LR102", "LR203", "LR204"}),
     "LR113": Fault(spoiled(leaves_nothing), also={"LR102", "LR103", "LR112", "LR115", *PROVIDERS}),
     "LR151": Fault(spoiled(raises)),
     "LR201": Fault(
