@@ -18,6 +18,9 @@ from looprig.version import __version__
 
 TRACES = Path(".looprig/traces")
 
+PROVIDERS = ("openai-chat", "openai-responses", "anthropic", "gemini")
+"""The names of `looprig.providers.PROVIDERS`, which a test compares: a command's help should not load them."""
+
 EXIT_CODES = """\b
 Exit codes:
   0  passed              4  undecided (with --strict)
@@ -139,6 +142,14 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Where runs are recorded, for `looprig replay`.",
 )
 @click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    type=click.Choice(PROVIDERS),
+    help="A provider whose rules every request has to keep, beside those that the loop names. May be given several "
+    "times.",
+)
 @click.option("--turn-limit", default=60.0, show_default=True, help="Real seconds after which a turn is stopped.")
 @click.pass_context
 def run_command(context: click.Context, /, **given: Any) -> None:
@@ -160,6 +171,7 @@ def run_command(context: click.Context, /, **given: Any) -> None:
         tokens=_tokens(given["tokens"]),
         traces=None if given["no_traces"] else given["traces"],
         turn_limit_s=given["turn_limit"],
+        providers=given["providers"],
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
@@ -654,7 +666,7 @@ def _judged(spec: str, given: dict[str, Any]) -> list[Any]:
             cases = driver.chosen(subject, given["history"], given["limits"]) if given["history"] else None
             judged.append(
                 Judged(
-                    driver.play(subject, cases),
+                    _played_all(subject, cases),
                     words,
                     agent.play_all(subject) if given["agent"] else (),
                     cost.measure(subject) if given["cost"] else None,
@@ -664,6 +676,15 @@ def _judged(spec: str, given: dict[str, Any]) -> list[Any]:
     except (find.TrimmerError, letters.NotLetters) as error:
         raise UsageProblem(str(error)) from error
     return judged
+
+
+def _played_all(subject: Any, cases: Any) -> Any:
+    from looprig.progress import progress
+    from looprig.trimmers import driver
+
+    cases = driver.cases_of(subject) if cases is None else cases
+    with progress(1) as tell:
+        return driver.play(subject, cases, tell=lambda done: tell.turn(done, len(cases)))
 
 
 def _waiver(text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import msgspec
 
 from looprig.messages import Message
 from looprig.providers import anthropic_wire, models
-from looprig.providers.anthropic_items import ID_PATTERN, ITEMS, Item, bad, explain
+from looprig.providers.anthropic_items import ID_PATTERN, ITEMS, Item, Text, bad, explain
 from looprig.providers.anthropic_reading import messages_of, spelled, system_of
 from looprig.providers.anthropic_rules import Walk
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
@@ -48,22 +48,24 @@ class Anthropic:
     def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
         """Read and check a request; see `looprig.providers.base.Provider`."""
         try:
-            request = opened(raw, "messages", seen)
-            walk = _settings(_model(request.fields), request.fields)
-            if request.extends and walk.settings() != seen.state.settings():
-                request = opened(raw, "messages", Seen())  # other rules hold than before: from the start
-            if request.extends:
-                walk = seen.state.onward()
-            items = _items(request, walk.count)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._checked(raw, opened(raw, "messages", seen), seen)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(bad("JSON", f"The request body is not valid JSON: {error}", pinned=False)) from None
+
+    def _checked(self, raw: bytes, request: Body, seen: Seen) -> Received:
+        fields = request.fields
+        walk = _settings(_model(fields), fields)
+        if request.extends and walk.settings() != seen.state.settings():
+            request = opened(raw, "messages", Seen())  # other rules hold than before: from the start
+        if request.extends:
+            walk = seen.state.onward()
+        items = _items(request, walk.count)
         walk.through(items)
         walk.count += len(items)
         messages = [*seen.messages, *messages_of(items)] if request.extends else messages_of(items)
-        whole = [*system_of(request.fields.get("system")), *messages]
-        self._fits(raw, whole, request.fields)
+        whole = [*system_of(fields.get("system")), *messages]
+        self._fits(raw, whole, fields)
         seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
-        fields = request.fields
         return Received(fields=fields, model=fields["model"], messages=whole, stream=fields.get("stream") is True)
 
     def _fits(self, raw: bytes, messages: Sequence[Message], fields: Mapping[str, Any]) -> None:
@@ -162,6 +164,7 @@ def _items(request: Body, first: int) -> list[Item]:
         wrong, extra = explain(request.new, first)
         if wrong or not extra:
             raise Refused(wrong or bad("A0", f"messages: {error}", pinned=False)) from None
+    _system(fields)
     _max_tokens(fields)
     _known(fields)
     if extra is not None:
@@ -201,6 +204,13 @@ def _tools(fields: Mapping[str, Any]) -> None:
             raise Refused(bad("A0", f"tools.{number}.custom.name: Field required", pinned=False))
         if not _TOOL_NAME.fullmatch(name):
             raise Refused(bad("A20", f"tools.{number}.custom.name: String should match pattern '^{_NAMES}$'"))
+
+
+def _system(fields: Mapping[str, Any]) -> None:
+    try:
+        msgspec.convert(fields.get("system", ""), str | list[Text])
+    except msgspec.ValidationError as error:
+        raise Refused(bad("A0", f"system: {error}", pinned=False)) from None
 
 
 def _max_tokens(fields: Mapping[str, Any]) -> None:

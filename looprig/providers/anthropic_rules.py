@@ -83,10 +83,9 @@ class Walk:
 
     def onward(self) -> Walk:
         """Return a walk that goes on from here and leaves this one as it is."""
-        copy = Walk.__new__(Walk)
-        for name in _SIMPLE:
-            setattr(copy, name, getattr(self, name))
-        copy.fresh = set()
+        copy = Walk(prefill=self.prefill, system_inside=self.system_inside, thinking=self.thinking)
+        copy.count, copy.turn, copy.role, copy.size = self.count, self.turn, self.role, self.size
+        copy.ids, copy.chain, copy.last = self.ids, self.chain, self.last
         copy.waiting, copy.answered, copy.thoughts = self.waiting[:], self.answered[:], self.thoughts[:]
         return copy
 
@@ -163,7 +162,7 @@ class Walk:
     def assistant(self, content: Content) -> None:
         """Take the next entry, of the assistant."""
         if self.role != "assistant":
-            if self.role == "user" and self.size and not self.waiting and not self.thinking:
+            if self.role == "user" and self.size and not (self.waiting or self.thinking or self.thoughts):
                 self.turn += 1
                 self.role, self.size = "assistant", 0
             else:
@@ -209,9 +208,11 @@ class Walk:
             raise Refused(bad("A9", text))
         if self.role != "system":
             self._close()
+            if self.role == "user" and not self.answered:
+                self.chain = None
             self.turn, self.role, self.size = self.turn + 1, "system", 0
             self.answered = []
-        blocks = [Text(text=item.content)] if isinstance(item.content, str) else item.content
+        blocks = [Text(text=item.content)] * bool(item.content) if isinstance(item.content, str) else item.content
         for block in blocks:
             self._other(block, self.size)
             self.size += 1
@@ -226,7 +227,8 @@ class Walk:
             self._close()
             if self.thinking and self.role == "user" and self.answered:
                 self._chain_begins_thinking()
-        self._thoughts_unchanged()
+        if self.thoughts:
+            self._thoughts_unchanged()
 
     # What opens and closes a turn.
 
@@ -249,6 +251,8 @@ class Walk:
                 self._empty_user()
             if not self.answered:
                 self.chain = None
+        elif self.role == "system":
+            self._close()
         elif self.turn < 0:
             # Recorded in 2024; whether the models of 2026 still say so is not known.
             text = 'messages: first message must use the "user" role'
@@ -269,11 +273,12 @@ class Walk:
             self._full_assistant()
             if self.waiting:
                 self._unanswered()
+        elif not self.size:
+            self._empty(pinned=False)  # the words are general, but of a system turn they are not recorded
 
     def _full_assistant(self) -> None:
         if not self.size:
-            text = "all messages must have non-empty content except for the optional final assistant message"
-            raise Refused(bad("A13", f"messages.{self.turn}: {text}"))
+            self._empty()
         if self.last.__class__ is Thinking or self.last.__class__ is RedactedThinking:
             text = f"messages.{self.turn}: The final block in an assistant message cannot be `thinking`."
             raise Refused(bad("A24", text, pinned=self.last.__class__ is Thinking))
@@ -291,14 +296,23 @@ class Walk:
                 words = "contain non-whitespace text" if block.text else "be non-empty"
                 raise Refused(bad("A14", f"messages: text content blocks must {words}"))
         elif kind is Thinking or kind is RedactedThinking:
+            if self.role != "assistant":
+                self._misplaced(block, size)
             self.thoughts.append((size, block))
         elif kind is ToolUse or kind is ToolResult:
-            # Real requests of this kind are refused too; the text is from memory.
-            word, role = ("tool_use", "assistant") if kind is ToolUse else ("tool_result", "user")
-            place = f"messages.{self.turn}.content.{size}"
-            raise Refused(bad("A0", f"{place}: `{word}` blocks can only be in `{role}` messages", pinned=False))
+            self._misplaced(block, size)
+
+    def _misplaced(self, block: Any, size: int) -> None:
+        # Real requests of this kind are refused too; the text is from memory.
+        word, role = block.__struct_config__.tag, "user" if block.__class__ is ToolResult else "assistant"
+        text = f"messages.{self.turn}.content.{size}: `{word}` blocks can only be in `{role}` messages"
+        raise Refused(bad("A0", text, pinned=False))
 
     # What is said of each fault.
+
+    def _empty(self, *, pinned: bool = True) -> None:
+        text = "all messages must have non-empty content except for the optional final assistant message"
+        raise Refused(bad("A13", f"messages.{self.turn}: {text}", pinned=pinned))
 
     def _empty_user(self) -> None:
         raise Refused(bad("A12", f"messages.{self.turn}: user messages must have non-empty content"))
@@ -380,6 +394,3 @@ class Walk:
                     "These blocks must remain as they were in the original response."
                 )
                 raise Refused(bad("A23", text))
-
-
-_SIMPLE = tuple(name for name in Walk.__slots__ if name not in {"fresh", "waiting", "answered", "thoughts"})

@@ -39,13 +39,13 @@ def rules_table(judged: Judged) -> Table:
     """One row a rule: how many runs it applied to, how many broke it, and the smallest that did."""
     findings = judged.findings
     rows = [
-        [_mark(findings, code), code, rule.note, rule.sentence, *_cells(findings, code)] for code, rule in RULES.items()
+        [_mark(findings, code), code, rule.note, rule.name, *_cells(findings, code)] for code, rule in RULES.items()
     ]
     columns = [
         Column(""),
         Column("code"),
         Column("id", drop=3),
-        Column("what must hold", drop=2),
+        Column("rule", drop=2),
         Column("runs", "right", 1),
         Column("broken", "right"),
         Column("%", "right"),

@@ -7,7 +7,7 @@ carried on. The texts are as short as those of the histories in letters, so that
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from looprig.trimmers import letters
 from looprig.trimmers.call import Caller, TrimFailed
 from looprig.trimmers.contract import Subject
 from looprig.trimmers.driver import unit_of
-from looprig.trimmers.validity import anthropic_refuses, gemini_refuses, openai_refuses
+from looprig.trimmers.validity import NAMES, refuses
 
 When = Literal["before_model", "every_append"]
 
@@ -50,12 +50,6 @@ RUNS = {"agent": _mixed(200), "chain": "U (C1 T)x100 A", "parallel": _parallel(8
 
 LIMITS = {"messages": 20, "tokens": 205, "turns": 5, "groups": 12}
 
-REFUSES: Mapping[str, Callable[[Sequence[Message]], str | None]] = {
-    "OpenAI": openai_refuses,
-    "Anthropic": anthropic_refuses,
-    "Gemini": gemini_refuses,
-}
-
 
 @dataclass(slots=True)
 class Requests:
@@ -69,7 +63,7 @@ class Requests:
     when: When
     limit: int
     count: int = 0
-    refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REFUSES, 0))
+    refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES.values(), 0))
     system_lost: int = 0
     user_lost: int = 0
     emptied: int = 0
@@ -81,8 +75,8 @@ class Requests:
     def see(self, request: Sequence[Message], system: Sequence[Message], user: Message) -> None:
         """Count one request."""
         self.count += 1
-        for provider, refuses in REFUSES.items():
-            self.refused[provider] += refuses(request) is not None
+        for provider, name in NAMES.items():
+            self.refused[name] += refuses(provider, request) is not None
         self.system_lost += list(request[: len(system)]) != list(system)
         self.user_lost += user not in request
         self.emptied += all(message.role == "system" for message in request)

@@ -23,8 +23,9 @@ from looprig.trimmers.trial import Trial
 SMALL = 6
 """A case with at most so many messages needs no shrinking."""
 
-TOUCHED_MAX = 24
-"""Longer histories are not compared object by object before and after: what a call changes shows in short ones."""
+SHORT = 24
+"""Of longer histories it is not asked whether their messages were changed, or whether a second trimmer does the same:
+that shows in short ones, and costs as much again."""
 
 TIMED_OUT_MAX = 5
 BUDGET_S = 300.0
@@ -97,6 +98,12 @@ def unit_of(subject: Subject) -> Unit:
     return unit if isinstance(unit, str) else "messages"
 
 
+def cases_of(subject: Subject) -> list[Case]:
+    """Return all cases that *subject* is played."""
+    apart = subject.contract(1).system_apart
+    return list(histories.cases(unit_of(subject), subject.limits, slow=subject.slow, apart=apart))
+
+
 def play(
     subject: Subject,
     cases: Iterable[Case] | None = None,
@@ -110,8 +117,7 @@ def play(
         OSError, ImportError: as ``subject.make`` does.
     """
     if cases is None:
-        apart = subject.contract(1).system_apart
-        cases = histories.cases(unit_of(subject), subject.limits, slow=subject.slow, apart=apart)
+        cases = cases_of(subject)
     findings = Findings(subject)
     deadline = time.monotonic() + budget_s
     held = Held(subject.codec)
@@ -169,7 +175,7 @@ def one(subject: Subject, case: Case, caller: Caller, held: Held | None = None) 
 def _judged(subject: Subject, case: Case, given: list[Message], caller: Caller) -> Played:
     contract, codec = subject.contract(case.limit), subject.codec
     native = codec.load(given)
-    watched = contract.mode != "inplace" and len(given) <= TOUCHED_MAX
+    watched = contract.mode != "inplace" and len(given) <= SHORT
     before, kept = (facts(native), list(native)) if watched else (None, [])
     try:
         left = caller.call(subject.make(case.limit), native)
@@ -177,7 +183,7 @@ def _judged(subject: Subject, case: Case, given: list[Message], caller: Caller) 
         touched = _touched(before, native, kept) if watched else None
         # The very objects that came back: a framework may know its own notes by what no translation carries.
         again = caller.trimmed(subject.make(case.limit), list(left), codec)
-        twin = caller.trimmed(subject.make(case.limit), codec.load(given), codec)
+        twin = caller.trimmed(subject.make(case.limit), codec.load(given), codec) if len(given) <= SHORT else None
     except TrimFailed as failure:
         return Played({TOTAL: str(failure)})
     trial = Trial(given, result, contract, again, twin, touched)
@@ -210,7 +216,8 @@ def _measure(findings: Findings, case: Case, trial: Trial) -> None:
     limit = trial.contract.limit
     if trial.size(trial.needed) <= limit:
         findings.worst_size = max(findings.worst_size, trial.contract.size(trial.result) / limit)
-    if case.kind == "chain" and findings.chain_kept is None and len(case.letters) > 400:
+    middle = histories.LONG_LIMITS[unit_of(findings.subject)][1]
+    if case.kind == "one turn" and (findings.chain_kept is None or case.limit == middle):
         findings.chain_kept = len(trial.result), case.limit
 
 

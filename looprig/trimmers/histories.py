@@ -20,16 +20,19 @@ TAILS = ("U", "U C1", "U C1 T", "U C2 T T", "U C3 T", "U C1 T C1 T")
 """Where a conversation can stand while its newest turn is under way."""
 
 LONG = {
-    "chain": "S {} U (C1 T)x203",
+    "chain": "S {} U (C1 T)x60",
     "parallel": "S {} (U C8 (T)x8 C3 T T T A)x6 U C5 T T T T T",
     "giants": "S {} U A U! A U C1! T! A U A! U C2 T! T",
     "reused ids": "S {} (U C1= T A)x20 U C1= T",
     "late results": "S {} (U A)x10 U C1 U T A U C1 T",
     "greeting": "S A {} (U A)x23 U",
     "many systems": "S S {} (U A S)x8 U C1 T",
-    "agent": "S {} (U A U C1 T A U C2 T T C1 T A U C3 T T T A)x10 U C1 T C1 T",
+    "agent": "S {} (U A U C1 T A U C2 T T C1 T A U C3 T T T A)x6 U C1 T C1 T",
 }
 """Kinds of long histories; what shifts the rest comes where the braces are."""
+
+ONE_TURN = "S U (C1 T)x203"
+"""One turn far beyond every limit; how much of it is left tells a trimmer that cannot cut inside a turn."""
 
 SHIFTS = range(8)
 PHASES = range(4)
@@ -88,6 +91,8 @@ def cases(unit: Unit, limits: tuple[int, ...] = (), *, slow: bool = False, apart
         if played not in seen:
             seen.add(played)
             yield from (Case(played, limit) for limit in limits or LIMITS[unit])
+    whole = _without_systems(read(ONE_TURN)) if apart else read(ONE_TURN)
+    yield from (Case(whole, limit, "one turn") for limit in limits or LONG_LIMITS[unit])
     for kind, letters in long(range(0, 8, 2) if slow else SHIFTS, range(0, 4, 2) if slow else PHASES):
         played = _without_systems(letters) if apart else letters
         yield from (Case(played, limit, kind) for limit in limits or LONG_LIMITS[unit])

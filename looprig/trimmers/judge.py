@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from looprig.messages import Message
 from looprig.trimmers.trial import Trial
-from looprig.trimmers.validity import anthropic_refuses, gemini_refuses, openai_refuses
+from looprig.trimmers.validity import refuses
 
 Judgements = Iterator[str | None]
 
@@ -160,25 +160,25 @@ def result_is_not_empty(trial: Trial) -> Judgements:
         yield None if _first(trial.result) is not None else "nothing is left to answer"
 
 
-def _conditional(refuses: Callable[[Sequence[Message]], str | None], trial: Trial) -> Judgements:
+def _conditional(provider: str, trial: Trial) -> Judgements:
     """A request that was valid before is valid after; one that was not is nobody's fault here."""
-    if refuses(trial.given) is None:
-        yield refuses(trial.result)
+    if refuses(provider, trial.given) is None:
+        yield refuses(provider, trial.result)
 
 
 def openai_takes_it(trial: Trial) -> Judgements:
     """What OpenAI Chat Completions took before the trim it takes after it."""
-    return _conditional(openai_refuses, trial)
+    return _conditional("openai-chat", trial)
 
 
 def anthropic_takes_it(trial: Trial) -> Judgements:
     """What Anthropic Messages took before the trim it takes after it."""
-    return _conditional(anthropic_refuses, trial)
+    return _conditional("anthropic", trial)
 
 
 def gemini_takes_it(trial: Trial) -> Judgements:
     """What Gemini took before the trim it takes after it."""
-    return _conditional(gemini_refuses, trial)
+    return _conditional("gemini", trial)
 
 
 def trim_is_not_wasteful(trial: Trial) -> Judgements:
@@ -193,7 +193,7 @@ def trim_is_not_wasteful(trial: Trial) -> Judgements:
         opened = next((at for at in range(piece[0], -1, -1) if trial.given[at].role == "user"), 0)
         piece = [at for at in range(opened, len(trial.given)) if at not in trial.kept]
     notes = [message for message, was in zip(trial.result, trial.at, strict=True) if was is None]
-    would_be = trial.size(sorted(trial.kept.union(piece))) + trial.contract.size(notes)
+    would_be = trial.size(sorted(trial.kept.union(piece, trial.needed))) + trial.contract.size(notes)
     fits = would_be <= trial.contract.limit
     yield f"{len(piece)} messages more would have made {would_be:g} of {trial.contract.limit}" if fits else None
 

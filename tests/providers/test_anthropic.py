@@ -334,6 +334,10 @@ LEGAL: dict[str, tuple[list[Entry], dict[str, Any]]] = {
         [user(), assistant(thought("x", signature("y")), text()), user(), assistant(thought(), text()), user()],
         THINKING,
     ),
+    "older thoughts may be changed, with thinking off": (
+        [user(), assistant(thought("x", signature("y")), text()), user(), assistant(text()), user()],
+        {},
+    ),
     "adaptive thinking": ([user(), assistant(use()), user([result()])], {"thinking": {"type": "adaptive"}}),
     "an image": ([user([{"type": "image", "source": {"type": "url", "url": "https://x"}}])], {}),
     "A20, a server tool": ([user()], {"tools": [{"type": "web_search_20250305", "name": "web search"}]}),
@@ -389,7 +393,7 @@ def test_window():
         problem = refused(request(long, model=model), small)
         assert ("A25", "prompt is too long: 5004 tokens > 2000 maximum") == (problem.rule, problem.message)
     tight = Anthropic(window=5050)
-    assert tight.receive(request(long), Seen())
+    assert NEW == tight.receive(request(long), Seen()).model
     problem = refused(request(long, model=OLD), tight)
     assert "A26" == problem.rule
     assert problem.message == (
@@ -407,8 +411,9 @@ FAULTS = {
         "rate_limit_error",
         "This request would exceed the rate limit for your organization of 20,000 input tokens per minute. For "
         "details, refer to: https://docs.anthropic.com/en/api/rate-limits. You can see the response headers for "
-        "current usage. Please reduce the prompt length or the maximum tokens requested, or try again later. You may also contact "
-        "sales at https://www.anthropic.com/contact-sales to discuss your options for a rate limit increase.",
+        "current usage. Please reduce the prompt length or the maximum tokens requested, or try again later. You may "
+        "also contact sales at https://www.anthropic.com/contact-sales to discuss your options for a rate limit "
+        "increase.",
     ),
     "server_error": (500, "api_error", "Internal server error"),
     "timeout": (504, "timeout_error", "Request timed out"),

@@ -414,7 +414,15 @@ def test_misspelled(message: Any, param: str):
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"[]", b'{"messages":[}', b'{"model":"\xff","messages":[]}', body(user()).replace(b"hi", b"\xff")],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"messages":[}',
+        b'{"model":"\xff","messages":[]}',
+        body(user()).replace(b"hi", b"\xff"),
+        b'{"model":' + b"[" * 100_000,
+    ],
 )
 def test_no_json(raw: bytes):
     """
