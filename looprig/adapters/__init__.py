@@ -13,15 +13,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 ADAPTERS: Mapping[str, str] = {
+    "ag2": "looprig.adapters.ag2:make",
     "agent-framework": "looprig.adapters.agent_framework:make",
+    "agno": "looprig.adapters.agno:make",
     "anthropic-sdk": "looprig.adapters.anthropic_sdk:make",
+    "autogen": "looprig.adapters.autogen:make",
+    "camel": "looprig.adapters.camel:make",
     "google-adk": "looprig.adapters.google_adk:make",
+    "haystack": "looprig.adapters.haystack:make",
     "langchain": "looprig.adapters.langchain:make",
+    "litellm": "looprig.adapters.litellm:make",
     "llama-index": "looprig.adapters.llama_index:make",
     "openai-agents": "looprig.adapters.openai_agents:make",
     "openai-sdk": "looprig.adapters.openai_sdk:make",
     "plain": "looprig.adapters.plain:make",
     "pydantic-ai": "looprig.adapters.pydantic_ai:make",
+    "semantic-kernel": "looprig.adapters.semantic_kernel:make",
     "smolagents": "looprig.adapters.smolagents:make",
     "strands": "looprig.adapters.strands:make",
 }

@@ -39,7 +39,7 @@ class Loop:
         self._keep = keep
         self._system: list[Any] = []
         self._messages: list[Any] = []
-        # self.contract = {"providers": ["anthropic"]}
+        self.contract = {"providers": ["anthropic"]}
 
     def add_system(self, text: str) -> None:
         self._system.append({"type": "text", "text": text})

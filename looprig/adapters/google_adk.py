@@ -100,7 +100,8 @@ class _Model(BaseLlm):
             types.Part(function_call=types.FunctionCall(id=call.id, name=call.name, args=call.parsed()))
             for call in chat.calls_of(reply)
         ]
-        yield LlmResponse(content=types.Content(role="model", parts=parts))
+        usage = types.GenerateContentResponseUsageMetadata(prompt_token_count=0, candidates_token_count=0)
+        yield LlmResponse(content=types.Content(role="model", parts=parts), usage_metadata=usage)
 
 
 class _Tool(BaseTool):

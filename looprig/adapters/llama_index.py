@@ -113,5 +113,6 @@ def _tool(tool: Any) -> FunctionTool:
     async def run(**arguments: Any) -> str:
         return await chat.run(tool, arguments)
 
-    schema = create_model(tool.name, **dict.fromkeys(tool.parameters["properties"], (str, ...)))
+    fields: Any = dict.fromkeys(tool.parameters["properties"], (str, ...))
+    schema = create_model(tool.name, **fields)
     return FunctionTool(async_fn=run, metadata=ToolMetadata(tool.description, tool.name, fn_schema=schema))

@@ -39,7 +39,7 @@ class Loop:
             for tool in map(tools.__getitem__, tools)
         ]
         self._keep = keep
-        # self.contract = {"providers": ["openai-chat"]}
+        self.contract = {"providers": ["openai-chat"]}
         self.history: list[Any] = []
 
     def add_system(self, text: str) -> None:

@@ -72,6 +72,15 @@ def test_adapter_is_small(name: str):
     assert len(_file(name).read_text().splitlines()) <= 120
 
 
+def test_readme_names_all():
+    """
+    The README names every adapter.
+    """
+    text = (ROOT / "README.md").read_text()
+
+    assert [] == [name for name in ADAPTERS if f"`{name}`" not in text]
+
+
 def test_short_name():
     """
     An adapter's name stands for its factory, with options behind it.

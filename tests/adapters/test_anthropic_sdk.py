@@ -23,7 +23,7 @@ def test_refused_request():
     """
     outcome = play(functools.partial(anthropic_sdk.make, keep=7), "pending_calls", messages=60)
 
-    assert {"LR104", "LR121", "LR151"} <= outcome.broken.keys()
+    assert {"LR104", "LR121", "LR151", "LR203"} <= outcome.broken.keys()
     raised = next(found.because for found in outcome.violations if found.code == "LR151")
     assert raised.startswith("the turn raised BadRequestError: Error code: 400")
     assert "unexpected `tool_use_id` found in `tool_result` blocks" in raised
@@ -37,7 +37,7 @@ def test_turn_that_is_given_up():
     """
     outcome = play(anthropic_sdk.make, "failing_tools", turns=8)
 
-    assert {"LR122": 1, "LR151": 5, "LR157": 1} == outcome.broken
+    assert {"LR122": 1, "LR151": 5, "LR157": 1, "LR203": 5} == outcome.broken
 
 
 def test_several_system_messages():

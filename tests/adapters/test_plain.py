@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from looprig.adapters import plain
+from looprig.adapters import chat, plain
 from looprig.subject import LoopError
 from looprig.testing import check_adapter, play
 
@@ -19,7 +19,7 @@ async def in_a_new_list(messages: list[Any], model: Any, tools: Any) -> list[Any
         said.append(await model.acomplete(said))
         if not said[-1].get("tool_calls"):
             return said
-        said += [plain.chat.result(call.id, plain._result(tools, call)) for call in plain.chat.calls_of(said[-1])]
+        said += [chat.result(call.id, plain._result(tools, call)) for call in chat.calls_of(said[-1])]
 
 
 def forgetful(messages: list[Any], model: Any, _tools: Any) -> Any:
