@@ -157,11 +157,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one run found, with its date and the versions that it is about."""
+    """Everything one run found, with its date, its versions, and the machine that timings are from."""
 
     date: str
     looprig: str
-    python: str
+    machine: Mapping[str, str | int] = {}
     trimmers: Sequence[TrimmerResult] = ()
     agents: Sequence[AgentResult] = ()
     troubles: Sequence[Trouble] = ()

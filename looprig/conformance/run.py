@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import platform
 import signal
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from looprig import suite
 from looprig.conformance import environment
 from looprig.conformance.data import AgentResult, Results, TrimmerResult, Trouble
 from looprig.conformance.environment import NEWEST
@@ -80,7 +80,7 @@ def collected(found: Mapping[Job, Found], jobs: Sequence[Job]) -> Results:
     return Results(
         date=date,
         looprig=__version__,
-        python=platform.python_version(),
+        machine=suite.machine(),
         trimmers=trimmers,
         agents=[msgspec.structs.replace(each, date=date) for job in jobs for each in found[job][1]],
         troubles=[trouble for job in jobs if (trouble := found[job][2]) is not None],
@@ -101,7 +101,7 @@ def updated(before: Results | None, after: Results, chosen: Sequence[str]) -> Re
     )
 
 
-Named = TypeVar("Named", TrimmerResult, AgentResult, Trouble)
+Named = TypeVar("Named", bound=TrimmerResult | AgentResult | Trouble)
 
 
 def _merged(before: Sequence[Named], after: Sequence[Named], new: Set[str]) -> Sequence[Named]:

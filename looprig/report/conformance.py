@@ -58,9 +58,12 @@ def _head(results: Results) -> Iterator[str]:
     frameworks = len({each.framework for each in results.trimmers if each.runs})
     agents = len({each.framework for each in results.agents if each.scenarios})
     yield (
-        f"{_dates(results)}, looprig {results.looprig}, Python {results.python}: {trimmers} trimmers of {frameworks} "
+        f"{_dates(results)}, looprig {results.looprig}: {trimmers} trimmers of {frameworks} "
         f"frameworks in {sum(each.runs for each in results.trimmers):,} runs, agents of {agents} frameworks."
     )
+    if results.machine:
+        facts = ", ".join(f"{name} {value}" for name, value in results.machine.items())
+        yield f"CPU times are of one machine: {facts}. Everything else is exact, and the same in every run."
     columns = [Column("package"), Column("version")]
     yield as_markdown(Table("Versions", columns, list(map(list, versions(results).items()))))
 

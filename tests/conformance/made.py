@@ -88,7 +88,7 @@ def results(**values: Any) -> Results:
     usual: dict[str, Any] = {
         "date": "2026-11-25",
         "looprig": "0.1.0",
-        "python": "3.11.7",
+        "machine": {"python": "3.11.7", "cores": 2},
         "trimmers": [trimmer()],
         "agents": [agent()],
         "troubles": [Trouble(framework="agno", part="trimmers", because="stopped after 900 s")],
