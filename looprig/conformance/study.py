@@ -70,13 +70,14 @@ def compared(trimmers: Sequence[TrimmerResult]) -> Iterator[Compared]:
 
 def verdict(theirs: str, ours: str) -> str:
     """Return how two cells compare."""
-    one, other = _percent(theirs), _percent(ours)
+    one, other = percent(theirs), percent(ours)
     if bool(one) != bool(other):
         return "differs"  # a rule that does not apply is not broken either
     return "same" if abs((one or 0) - (other or 0)) <= POINTS else "other share"
 
 
-def _percent(cell: str) -> float | None:
+def percent(cell: str) -> float | None:
+    """Return the percentage that a cell of the study stands for; None where the rule does not apply."""
     if cell in ("n/a", "in place", ""):
         return None
     if cell == "ok":

@@ -186,13 +186,12 @@ def _agreement(trimmers: Sequence[TrimmerResult]) -> Iterator[str]:
     yield (
         f"A study of the same trimmers, with versions of November 2026 and histories of its own, has {len(cells)} of "
         f"these cells. {len(counts['same'])} are the same (both hold, or both are broken, by shares at most ten points "
-        f"apart), {len(counts['other share'])} are broken in both by another share, which other histories explain; in "
+        f"apart), {len(counts['other share'])} are broken in both by another share; in "
         f"{len(counts['differs'])} a rule holds here and not there, or the other way round."
     )
     columns = [Column("trimmer"), Column("id"), Column("study", "right"), Column("here", "right"), Column("why")]
     yield as_markdown(Table("Cells that differ", columns, [_differs(cell) for cell in counts["differs"]]))
-    other = [[named(cell.trimmer), cell.note, cell.theirs, cell.ours] for cell in counts["other share"]]
-    yield as_markdown(Table("Cells with another share", columns[:4], other))
+    yield as_markdown(Table("Cells with another share", columns, [_differs(cell) for cell in counts["other share"]]))
 
 
 VERDICTS = ("same", "other share", "differs")

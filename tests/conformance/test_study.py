@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from looprig.conformance import study
-from looprig.conformance.data import Cell
-from looprig.conformance.explained import LONG, WHY
+from looprig.conformance.data import Cell, Example
+from looprig.conformance.explained import LONG, WHY, kind_of
 from looprig.trimmers.judge import RULES
 from tests.conformance.made import trimmer
 
@@ -76,12 +76,28 @@ def test_trimmers_that_the_study_does_not_have():
     assert [] == list(study.compared([trimmer("ours")]))
 
 
+@pytest.mark.parametrize(
+    ("kind", "history"),
+    [
+        ("", "S U C2 T T A U"),
+        ("a result that comes after somebody has spoken again", "U C1 U T"),
+        ("a giant message", "U! A"),
+        ("ids that are used again", "U C1= T U C1= T"),
+    ],
+)
+def test_unusual_histories_have_a_name(kind: str, history: str):
+    """
+    What is unusual about the smallest case explains a cell better than a number.
+    """
+    assert kind == kind_of(Example(history=history, messages=4, limit=2, result="", because=""))
+
+
 def test_explanations_are_of_rules_that_there_are():
     """
     An explanation is found by the number of a rule and the name of a trimmer, so both have to be right.
     """
     notes = {rule.note for rule in RULES.values()}
-    names = {row["trimmer"] for row in study.table()} | {"*", "reference"}
+    names = {row["trimmer"] for row in study.table()} | {"reference"}
 
     assert {note for _, note in [*WHY, *LONG]} <= notes
     assert {name for name, _ in [*WHY, *LONG]} <= names
