@@ -17,12 +17,13 @@ import msgspec
 from looprig.providers.base import Problem, Provider, Refused, Seen
 from looprig.scenario import Scenario
 from looprig.server import journal as journals
-from looprig.server.exchange import CREATED_FROM, Exchange, Settings
+from looprig.server.exchange import CREATED_FROM, Exchange
 from looprig.server.judging import Bench
 from looprig.server.pacing import Alarm, Receive, Send, send_paced
 from looprig.server.plays import Play
 from looprig.server.ready import Header, Ready, as_json, as_text
 from looprig.server.sessions import Conversation, Sessions
+from looprig.server.settings import Settings
 from looprig.tokens import counter, message_tokens
 from looprig.toolbox import TOOLBOX
 from looprig.version import __version__

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from looprig.loop import Contract
 from looprig.messages import Message
 from looprig.providers.base import Answer, Problem, Provider, Received, Refused, Seen, Stream, Usage
-from looprig.scenario import Scenario
 from looprig.server.faults import REPLY_FAULTS, STATUS_FAULTS, FaultPlan, broken_stream, problem_of, spoiled
 from looprig.server.journal import Journal
 from looprig.server.limits import Limits, OverLimit
-from looprig.server.pacing import Pace
 from looprig.server.ready import EVENTS, JSON, Header, Heads, Ready, encoded, hints_of
 from looprig.server.sessions import Conversation, Sessions, Step
+from looprig.server.settings import Settings
 from looprig.server.usage import CACHED_FROM
 from looprig.tokens import counter, message_tokens
 
@@ -30,23 +27,6 @@ TOKEN_CHARS = 4
 
 KEYS_MAX = 10_000
 """API keys whose rate limits are kept apart."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a server behaves; ``window`` stands in for the models' own, ``delays`` are the scenario's."""
-
-    scenario: Scenario
-    judge: bool = True
-    contract: Contract = field(default_factory=Contract)
-    tokens: str = "estimate"
-    pace: Pace = field(default_factory=Pace)
-    delays: bool = False
-    window: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    faults: Sequence[FaultPlan] = ()
-    seed: int = 1
 
 
 class Exchange:
@@ -88,9 +68,8 @@ class Exchange:
             conversation.seen = seen
         sessions.used(conversation, len(raw))
         usage = self._usage(provider, conversation, received)
-        window = self._settings.window
-        if window is not None and usage.prompt > window:
-            problem = provider.fault("context_overflow", window=window, tokens=usage.prompt)
+        problem = self._overflow(provider, received, usage.prompt)
+        if problem is not None:
             return self._refused(provider, conversation, problem, raw)
         over = limits.take("tokens", usage.prompt, time.monotonic()) if limits is not None else None
         if over is not None:
@@ -100,6 +79,17 @@ class Exchange:
     def _usage(self, provider: Provider, conversation: Conversation, received: Received) -> Usage:
         prompt, cached = conversation.prompt.count(received.messages, self._count, CACHED_FROM.get(provider.name, 1024))
         return Usage(prompt=prompt, cached=cached)
+
+    def _overflow(self, provider: Provider, received: Received, tokens: int) -> Problem | None:
+        """Return why the prompt is too long, where it is; some providers have looked already, by their own windows."""
+        window = self._settings.window
+        looks = getattr(provider, "overflow", None)
+        if looks is not None:
+            problem: Problem | None = looks(received, tokens, window)
+            return problem
+        if window is None or tokens <= window:
+            return None
+        return provider.fault("context_overflow", window=window, tokens=tokens)
 
     # -- errors ------------------------------------------------------------------------------------
 
@@ -120,7 +110,7 @@ class Exchange:
         self._journal.faults["rate_limit"] += 1
         problem = provider.fault(
             "rate_limit",
-            kind=over.kind,
+            of=over.kind,
             limit=over.limit,
             used=over.used,
             requested=over.requested,
@@ -188,7 +178,7 @@ class Exchange:
         planned = next((each for each in step.faults if each.round == step.round and step.attempt < each.times), None)
         if planned is not None and not (planned.kind == "timeout" and self._settings.delays):
             self._journal.faults[planned.kind] += 1
-            return FaultPlan(planned.kind, retry_s=0.0 if planned.kind == "rate_limit" else None)
+            return FaultPlan(planned.kind, retry_s=0.01 if planned.kind == "rate_limit" else None)
         place = f"{conversation.number}/{conversation.turn}/{step.round}/{step.attempt}"
         met = [plan for plan in self._settings.faults if plan.meets(self._settings.seed, place)]
         if not met:

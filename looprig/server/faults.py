@@ -6,6 +6,7 @@ request's place, or on how many requests came before it: two runs of one client 
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -122,8 +123,9 @@ def problem_of(provider: Provider, plan: FaultPlan) -> Problem:
         figures = {"limit": 60, "used": 60, "requested": 1, "retry_s": 1.0 if plan.retry_s is None else plan.retry_s}
     problem = provider.fault(plan.kind, **figures)
     headers = dict(problem.headers)
-    if plan.retry_s is not None and plan.kind != "rate_limit":
-        headers["retry-after"] = f"{plan.retry_s:g}"
+    if plan.retry_s is not None:
+        # The official clients look at the milliseconds first, whichever provider they are for.
+        headers |= {"retry-after": f"{math.ceil(plan.retry_s)}", "retry-after-ms": f"{plan.retry_s * 1000:.0f}"}
     if plan.should_retry is not None:
         headers["x-should-retry"] = "true" if plan.should_retry else "false"
     return msgspec.structs.replace(problem, headers=headers)

@@ -129,7 +129,9 @@ def offers(fields: Mapping[str, Any]) -> list[Offer]:
     for tool in fields.get("tools") or ():
         for each in tool.get("functionDeclarations") or tool.get("function_declarations") or (tool,):
             function = each.get("function") or each
-            schema: Mapping[str, Any] = next((function[key] for key in _SCHEMAS if isinstance(function.get(key), Mapping)), {})
+            schema: Mapping[str, Any] = next(
+                (function[key] for key in _SCHEMAS if isinstance(function.get(key), Mapping)), {}
+            )
             if isinstance(function.get("name"), str):
                 found.append(Offer(function["name"], schema))
     return found
