@@ -102,7 +102,7 @@ class Exchange:
         return Ready(problem.status, headers, body)
 
     def _refused(self, provider: Provider, conversation: Conversation, problem: Problem, raw: bytes) -> Ready:
-        conversation.requests += 1
+        conversation.refused(problem.rule)
         self._journal.refuse(conversation, problem, raw)
         return self.failed(provider, problem, _ident(conversation))
 

@@ -101,7 +101,6 @@ class Journal:
     def refuse(self, conversation: Conversation, problem: Problem, raw: bytes) -> None:
         """Note that a provider's rule refused a request."""
         self.refused[problem.rule] += 1
-        conversation.rejected[problem.rule] += 1
         if self._kept[problem.rule] < KEPT_PER_CODE:
             self._keep(
                 Found(

@@ -103,8 +103,18 @@ class Conversation:
         self.seen = Seen()
         self.prompt = Prompt()
         self.weight = 0
+        self._judge_anew()
+
+    def _judge_anew(self) -> None:
         self._judge = Judge(self._bench, self.provider, self.number, self.broken) if self._bench is not None else None
         self._fresh = True
+
+    def refused(self, rule: str) -> None:
+        """A request was refused. What it said that was new is not known, so the next one is taken as it is."""
+        self.requests += 1
+        self.rejected[rule] += 1
+        if not self._fresh:
+            self._judge_anew()
 
     @property
     def unanswered(self) -> bool:
