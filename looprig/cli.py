@@ -560,7 +560,11 @@ def _serve_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--itl", metavar="TIME", help="Between tokens, as above."),
             click.option(
-                "--load", default=0.0, type=click.FloatRange(0), help="By how much each open answer slows.", show_default=True
+                "--load",
+                default=0.0,
+                type=click.FloatRange(0),
+                help="By how much each open answer slows the others.",
+                show_default=True,
             ),
             click.option("--delays", is_flag=True, help="The scenario's own delays apply too."),
             click.option("--window", type=click.IntRange(1), help="Tokens that a prompt may have, whatever the model."),

@@ -1,16 +1,15 @@
-"""The server as a bare ASGI application: which provider a path belongs to, and the pages of looprig's own.
+"""What the server answers: which provider a path belongs to, and the pages of looprig's own.
 
 A request is worked on in one piece, from its last byte to the last byte of its answer; only what takes time by
-order (latencies, faults) waits. So the sessions need no locks.
+order (latencies, faults) is sent later. So the sessions need no locks.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -18,10 +17,10 @@ from looprig.providers.base import Problem, Provider, Refused, Seen
 from looprig.scenario import Scenario
 from looprig.server import journal as journals
 from looprig.server.exchange import CREATED_FROM, Exchange
+from looprig.server.http import Asked
 from looprig.server.judging import Bench
-from looprig.server.pacing import Alarm, Receive, Send, send_paced
 from looprig.server.plays import Play
-from looprig.server.ready import Header, Ready, as_json, as_text
+from looprig.server.ready import EVENTS, JSON, Ready, as_body, as_json
 from looprig.server.sessions import Conversation, Sessions
 from looprig.server.settings import Settings
 from looprig.tokens import counter, message_tokens
@@ -38,8 +37,6 @@ PATHS: Mapping[str, str] = {
 """The paths of one provider each; Gemini's hold the model."""
 
 _GEMINI = re.compile(r"/(?:v1|v1beta|v1alpha)/models/([^/:]+):(generateContent|streamGenerateContent)")
-
-STALL_S = 3600.0
 
 PLAYS_KEPT = 100
 """Scenarios that are kept ready."""
@@ -92,56 +89,18 @@ class App:
             self._plays[name] = Play(self._find(name))
         return self._plays[name]
 
-    # -- ASGI --------------------------------------------------------------------------------------
+    # -- HTTP --------------------------------------------------------------------------------------
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
-        message = await receive()
-        raw: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            raw = await _whole(raw, receive)
-        name = self._paths.get(scope["path"])
-        if name is not None and scope["method"] == "POST":
-            ready = self._answered(name, raw, scope["headers"])
-        else:
-            ready = self._elsewhere(scope, raw)
-        start = {"type": "http.response.start", "status": ready.status, "headers": ready.headers}
-        if ready.parts:
-            await self._slowly(ready, start, receive, send)
-            return
-        await send(start)
-        await send({"type": "http.response.body", "body": ready.body})
+    def answer(self, asked: Asked) -> Ready:
+        """Answer a request."""
+        name = self._paths.get(asked.path)
+        if name is not None and asked.method == b"POST":
+            return self._answered(name, asked)
+        return self._elsewhere(asked)
 
-    async def _slowly(self, ready: Ready, start: dict[str, Any], receive: Receive, send: Send) -> None:
-        now = asyncio.get_running_loop().time
-        begun = now()
-        alarm = Alarm(receive)
-        self.journal.open += 1
+    def _answered(self, name: str, asked: Asked, model: str | None = None, stream: bool | None = None) -> Ready:
         try:
-            if not await alarm.until(begun + ready.parts[0][0]):
-                return
-            await send(start)
-            if not await send_paced([(begun + due, part) for due, part in ready.parts], alarm, send):
-                return
-            until = now() + STALL_S
-            while ready.stalls and now() < until and not self.closing and await alarm.until(now() + 0.1):
-                pass
-            if ready.whole:
-                await send({"type": "http.response.body", "body": b""})
-        finally:
-            self.journal.open -= 1
-            alarm.close()
-
-    def _answered(
-        self,
-        name: str,
-        raw: bytes,
-        headers: Sequence[Header],
-        model: str | None = None,
-        stream: bool | None = None,
-    ) -> Ready:
-        try:
-            ready = self._exchange.reply(name, raw, headers, model, stream)
+            ready = self._exchange.reply(name, asked.body, dict(asked.headers), model, stream)
         except LookupError as error:
             ready = self._told(self.providers[name], 404, str(error))
         self.journal.answered[name, ready.status] += 1
@@ -149,18 +108,18 @@ class App:
 
     # -- what is no request to a model -------------------------------------------------------------
 
-    def _elsewhere(self, scope: Mapping[str, Any], raw: bytes) -> Ready:
-        path, method = scope["path"], scope["method"]
+    def _elsewhere(self, asked: Asked) -> Ready:
+        path, method = asked.path, asked.method.decode("latin-1")
         gemini = _GEMINI.fullmatch(path) if "gemini" in self.providers else None
         if gemini is not None and method == "POST":
             stream = gemini[2] == "streamGenerateContent"
-            ready = self._answered("gemini", raw, scope["headers"], gemini[1], stream)
-            return as_array(ready) if stream and b"alt=sse" not in scope["query_string"] else ready
+            ready = self._answered("gemini", asked, unquote(gemini[1]), stream)
+            return as_array(ready) if stream and "alt=sse" not in asked.query else ready
         if path == "/v1/messages/count_tokens" and "anthropic" in self.providers and method == "POST":
-            return self._token_count(raw)
+            return self._token_count(asked.body)
         page = self._pages.get(path)
         if page is not None and method == "GET":
-            return page(parse_qs(scope["query_string"].decode("latin-1")))
+            return page(parse_qs(asked.query))
         return self._not_there(path, method, page is not None or gemini is not None or path in self._paths)
 
     def _not_there(self, path: str, method: str, known: bool) -> Ready:
@@ -193,7 +152,7 @@ class App:
 
     def _metrics(self, _query: Mapping[str, list[str]]) -> Ready:
         text = journals.as_prometheus(self._settled(), len(self.sessions), self.judgements())
-        return as_text(text, b"text/plain; version=0.0.4; charset=utf-8")
+        return as_body(text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
     def _scenario(self, query: Mapping[str, list[str]]) -> Ready:
         """Tell what is to be typed: ``/scenario?session=3&first=0&turns=50&scenario=NAME``."""
@@ -244,16 +203,6 @@ class App:
         return {**about, **journals.as_data(self._settled(), self.sessions, self.judgements())}
 
 
-async def _whole(raw: bytes, receive: Receive) -> bytes:
-    """Read the rest of a body that comes in pieces."""
-    parts = [raw]
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
 def as_array(ready: Ready) -> Ready:
     """Return a stream of events as one JSON array, which is how Gemini streams where no events are asked for."""
     if ready.status != 200:
@@ -261,7 +210,6 @@ def as_array(ready: Ready) -> Ready:
     body = ready.body or b"".join(part for _, part in ready.parts)
     events = [event.removeprefix(b"data: ").strip() for event in body.replace(b"\r\n", b"\n").split(b"\n\n")]
     body = b"[" + b",\r\n".join(filter(None, events)) + b"]"
-    headers = [(name, b"application/json" if name == b"content-type" else value) for name, value in ready.headers]
-    if ready.parts:
-        return Ready(200, headers, parts=[(ready.parts[-1][0], body)], whole=ready.whole, stalls=ready.stalls)
-    return Ready(200, headers, body)
+    head = ready.head.replace(EVENTS, JSON)
+    parts = [(ready.parts[-1][0], body)] if ready.parts else ()
+    return msgspec.structs.replace(ready, head=head, body=b"" if parts else body, parts=parts)

@@ -13,7 +13,7 @@ from looprig.providers.base import Answer, Problem, Provider, Received, Refused,
 from looprig.server.faults import REPLY_FAULTS, STATUS_FAULTS, FaultPlan, broken_stream, problem_of, spoiled
 from looprig.server.journal import Journal
 from looprig.server.limits import Limits, OverLimit
-from looprig.server.ready import EVENTS, JSON, Header, Heads, Ready, encoded, hints_of
+from looprig.server.ready import EVENTS, JSON, Heads, Ready, key_of
 from looprig.server.sessions import Conversation, Sessions, Step
 from looprig.server.settings import Settings
 from looprig.server.usage import CACHED_FROM
@@ -46,25 +46,30 @@ class Exchange:
         self._waits = settings.pace.any or settings.delays
 
     def reply(
-        self, name: str, raw: bytes, headers: Sequence[Header], model: str | None = None, stream: bool | None = None
+        self,
+        name: str,
+        raw: bytes,
+        headers: Mapping[bytes, bytes],
+        model: str | None = None,
+        stream: bool | None = None,
     ) -> Ready:
         """Answer a request to provider *name*; ``model`` and ``stream`` are what its path says."""
         provider, sessions = self._providers[name], self._sessions
-        hints, key = hints_of(headers)
+        key = key_of(headers)
         limits = self._limits_of(key) if self._limited else None
         over = limits.take("requests", 1, time.monotonic()) if limits is not None else None
         if over is not None:
             return self._over(provider, over, limits)
-        conversation = sessions.of(name, raw, hints, key)
+        conversation = sessions.of(name, raw, headers)
         seen = conversation.seen if conversation is not None else Seen()
         try:
             received = provider.receive(raw, seen, model)
         except Refused as refused:
-            return self._refused(provider, conversation or sessions.newest(name, hints, key), refused.problem, raw)
+            return self._refused(provider, conversation or sessions.newest(name, headers, key), refused.problem, raw)
         if stream is not None and received.stream is not stream:
             received = msgspec.structs.replace(received, stream=stream)
         if conversation is None:
-            conversation = sessions.of_first(name, _newest_text(received.messages), hints, key)
+            conversation = sessions.of_first(name, _newest_text(received.messages), headers, key)
             conversation.seen = seen
         sessions.used(conversation, len(raw))
         usage = self._usage(provider, conversation, received)
@@ -96,10 +101,9 @@ class Exchange:
     def failed(self, provider: Provider, problem: Problem, ident: str, limits: Limits | None = None) -> Ready:
         """Return *problem* as a response."""
         body = provider.problem(problem, f"req_{ident}")
-        headers = self._heads[provider.name].of(f"req_{ident}", JSON, len(body))
         told = provider.limit_headers(limits.told()) if limits is not None else {}
-        headers += [encoded(name, value) for name, value in {**told, **problem.headers}.items()]
-        return Ready(problem.status, headers, body)
+        head = self._heads[provider.name].of(f"req_{ident}", JSON, len(body), {**told, **problem.headers})
+        return Ready(problem.status, head, body)
 
     def _refused(self, provider: Provider, conversation: Conversation, problem: Problem, raw: bytes) -> Ready:
         conversation.refused(problem.rule)
@@ -167,11 +171,10 @@ class Exchange:
             stop=stop,
             usage=usage,
         )
-        more = provider.limit_headers(limits.told()) if limits is not None else {}
-        headers = [encoded(name, value) for name, value in more.items()]
+        more = provider.limit_headers(limits.told()) if limits is not None else None
         if received.stream:
-            return self._streamed(provider, answer, received, step, broken, headers)
-        return self._at_once(provider, answer, received, step, broken, headers)
+            return self._streamed(provider, answer, received, step, broken, more)
+        return self._at_once(provider, answer, received, step, broken, more)
 
     def _fault(self, conversation: Conversation, step: Step) -> FaultPlan | None:
         """Return the fault that meets a request: the scenario's own first."""
@@ -210,7 +213,7 @@ class Exchange:
         received: Received,
         step: Step,
         broken: str | None,
-        more: list[Header],
+        more: Mapping[str, str] | None,
     ) -> Ready:
         body = provider.answer(answer, received)
         half = len(body) // 2
@@ -220,13 +223,14 @@ class Exchange:
             body = body.replace(b"{", b"{{", 1)
         elif broken in ("cut", "truncate"):
             body = body[:half]
-        headers = self._heads[provider.name].of(f"req_{answer.id}", JSON, len(body)) + more
-        due = self._dues(answer, step, answer.usage.completion)[-1] if self._waits else 0.0
+        head = self._heads[provider.name].of(f"req_{answer.id}", JSON, len(body), more)
+        due = self._dues(answer, step, max(1, answer.usage.completion))[-1] if self._waits else 0.0
         if broken in ("drop", "stall"):
-            return Ready(200, headers, parts=[(due, body[:half])], whole=False, stalls=broken == "stall")
+            parts = [(due, body[:half])]
+            return Ready(200, head, parts=parts, whole=False, stalls=broken == "stall", opened=self._opened)
         if due:
-            return Ready(200, headers, parts=[(due, body)])
-        return Ready(200, headers, body)
+            return Ready(200, head, parts=[(due, body)], opened=self._opened)
+        return Ready(200, head, body)
 
     def _streamed(
         self,
@@ -235,17 +239,21 @@ class Exchange:
         received: Received,
         step: Step,
         broken: str | None,
-        more: list[Header],
+        more: Mapping[str, str] | None,
     ) -> Ready:
         stream = provider.stream(answer, received)
         if broken:
             error = provider.broken_off(provider.fault("overloaded")) if broken == "error_event" else b""
             stream = broken_stream(broken, stream, error)
-        headers = self._heads[provider.name].of(f"req_{answer.id}", EVENTS, None) + more
+        head = self._heads[provider.name].of(f"req_{answer.id}", EVENTS, None, more)
         whole = broken not in ("drop", "stall")
         if not self._waits and whole:
-            return Ready(200, headers, b"".join((stream.head, *stream.deltas, stream.tail)))
-        return Ready(200, headers, parts=self._parts(stream, answer, step), whole=whole, stalls=broken == "stall")
+            return Ready(200, head, b"".join((stream.head, *stream.deltas, stream.tail)), chunked=True)
+        parts = self._parts(stream, answer, step)
+        return Ready(200, head, chunked=True, parts=parts, whole=whole, stalls=broken == "stall", opened=self._opened)
+
+    def _opened(self, by: int) -> None:
+        self._journal.open += by
 
     def _parts(self, stream: Stream, answer: Answer, step: Step) -> list[tuple[float, bytes]]:
         if not stream.deltas:

@@ -1,24 +1,15 @@
-"""How fast answers come: the time to the first token and between tokens, and streams that keep to it.
+"""How fast answers come: the time to the first token and between tokens.
 
 Every delta of a stream has a moment at which it is due, counted from the request's arrival, so that a late one does
-not make all later ones late; those that are due at the same moment go out in one send.
+not make all later ones late.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Any
 
 import msgspec
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-
-TOGETHER_S = 0.0005
-"""Events that are due within this time go out together."""
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
 _DURATION = r"(\d+(?:\.\d+)?)(us|ms|s|)"
@@ -105,62 +96,3 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NEVER = Random(0)
-
-
-class Alarm:
-    """Waits for a moment, and wakes early where the client goes away meanwhile."""
-
-    __slots__ = ("_events", "_waiter", "_watch", "gone")
-
-    def __init__(self, receive: Receive) -> None:
-        self.gone = False
-        self._events = asyncio.get_running_loop()
-        self._waiter: asyncio.Future[None] | None = None
-        self._watch = self._events.create_task(self._watching(receive))
-
-    async def _watching(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        if self._waiter is not None:
-            _wake(self._waiter)
-
-    async def until(self, at: float) -> bool:
-        """Wait until the event loop's clock shows *at*; return whether the client is still there."""
-        if at > self._events.time() and not self.gone:
-            self._waiter = self._events.create_future()
-            handle = self._events.call_at(at, _wake, self._waiter)
-            try:
-                await self._waiter
-            finally:
-                handle.cancel()
-        return not self.gone
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._watch.cancel()
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
-async def send_paced(parts: Sequence[tuple[float, bytes]], alarm: Alarm, send: Send) -> bool:
-    """Send each part at its moment of the event loop's clock; return whether the client stayed to the last one.
-
-    A client that reads slowly holds the sending up: what has become due meanwhile goes out in one send.
-    """
-    now = asyncio.get_running_loop().time
-    number, count = 0, len(parts)
-    while number < count:
-        if not await alarm.until(parts[number][0]):
-            return False
-        last = now() + TOGETHER_S
-        first = number
-        number += 1
-        while number < count and parts[number][0] <= last:
-            number += 1
-        body = parts[first][1] if number == first + 1 else b"".join(part for _, part in parts[first:number])
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-    return not alarm.gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,16 +20,19 @@ EVENTS = b"text/event-stream; charset=utf-8"
 class Ready(msgspec.Struct):
     """A response: its ``body`` at once, or ``parts``, each with the seconds from the request at which it is due.
 
-    Of one that is not ``whole`` nothing follows its parts: the connection is closed, after it was held open for long
-    where it ``stalls``.
+    ``head`` holds the header lines. Of one that is not ``whole`` nothing follows its parts: the connection is
+    closed, after it was held open for long where it ``stalls``. ``opened`` is told when it begins (1) and ends (-1)
+    to be given in parts.
     """
 
     status: int
-    headers: list[Header]
+    head: bytes
     body: bytes = b""
+    chunked: bool = False
     parts: Sequence[tuple[float, bytes]] = ()
     whole: bool = True
     stalls: bool = False
+    opened: Callable[[int], None] | None = None
 
 
 class Heads:
@@ -37,46 +40,33 @@ class Heads:
 
     def __init__(self, provider: Provider) -> None:
         told = {name: value for name, value in provider.headers(_SLOT).items() if name.lower() != "content-type"}
-        self._fixed = [encoded(name, value) for name, value in told.items() if _SLOT not in value]
-        self._with_id = [encoded(name, value) for name, value in told.items() if _SLOT in value]
+        lines = b"".join(header_line(name, value) for name, value in told.items())
+        self._lines = lines.replace(b"%", b"%%").replace(_SLOT.encode(), b"%(id)b")
 
-    def of(self, ident: str, kind: bytes, size: int | None) -> list[Header]:
-        """Return the headers of the response *ident*; without a size it is sent in chunks."""
-        headers = [*self._fixed, (b"content-type", kind)]
-        for name, value in self._with_id:
-            headers.append((name, value.replace(_SLOT.encode(), ident.encode())))
-        if size is not None:
-            headers.append((b"content-length", b"%d" % size))
-        return headers
+    def of(self, ident: str, kind: bytes, size: int | None, more: Mapping[str, str] | None = None) -> bytes:
+        """Return the header lines of the response *ident*; without a size it is sent in chunks."""
+        lines = self._lines % {b"id": ident.encode()}
+        length = b"transfer-encoding: chunked" if size is None else b"content-length: %d" % size
+        rest = b"".join([header_line(name, value) for name, value in more.items()]) if more else b""
+        return b"%bcontent-type: %b\r\n%b\r\n%b" % (lines, kind, length, rest)
 
 
-def encoded(name: str, value: str) -> Header:
-    """Return a header as ASGI has it."""
-    return name.lower().encode("latin-1"), value.encode("latin-1", "replace")
+def header_line(name: str, value: str) -> bytes:
+    """Return a header as it stands in a response."""
+    return f"{name}: {value}\r\n".encode("latin-1", "replace")
 
 
 def as_json(value: Any, status: int = 200) -> Ready:
     """Return *value* as a response of the server's own."""
-    body = msgspec.json.encode(value)
-    return Ready(status, [(b"content-type", JSON), (b"content-length", b"%d" % len(body))], body)
+    return as_body(msgspec.json.encode(value), JSON, status)
 
 
-def as_text(text: str, kind: bytes) -> Ready:
-    """Return *text* as a response of the server's own."""
-    body = text.encode()
-    return Ready(200, [(b"content-type", kind), (b"content-length", b"%d" % len(body))], body)
+def as_body(body: bytes, kind: bytes, status: int = 200) -> Ready:
+    """Return *body* as a response of the server's own."""
+    return Ready(status, b"content-type: %b\r\ncontent-length: %d\r\n" % (kind, len(body)), body)
 
 
-def hints_of(headers: Sequence[Header]) -> tuple[Mapping[str, str], str]:
-    """Return what a request's headers say to looprig (session, scenario), and its API key."""
-    hints: dict[str, str] = {}
-    key = ""
-    for name, value in headers:
-        if name in _KEYS:
-            key = key or value.decode("latin-1")
-        elif name.startswith(b"x-looprig-"):
-            hints[name[10:].decode("latin-1")] = value.decode("latin-1")
-    return hints, key
-
-
-_KEYS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+def key_of(headers: Mapping[bytes, bytes]) -> str:
+    """Return the API key of a request, or nothing."""
+    found = headers.get(b"authorization") or headers.get(b"x-api-key") or headers.get(b"x-goog-api-key") or b""
+    return found.decode("latin-1")

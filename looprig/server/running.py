@@ -10,15 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from types import FrameType
 from typing import Any, TypeVar
 
-import uvicorn
-
 from looprig.server.app import App
+from looprig.server.http import Connection
 
 T = TypeVar("T")
 
@@ -26,7 +24,15 @@ START_S = 30.0
 GRACE_S = 5.0
 """Seconds that streams get to finish when the server stops."""
 
+BACKLOG = 4096
+
 KEY = "looprig-no-real-key"
+
+
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop
 
 
 class CannotServe(Exception):
@@ -42,23 +48,11 @@ class Running:
         self.port: int = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.port}"
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            http="httptools",
-            ws="none",
-            timeout_graceful_shutdown=int(GRACE_S),
-            backlog=4096,
-        )
-        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="looprig-server", daemon=True)
         self._failure: BaseException | None = None
-        self.events: asyncio.AbstractEventLoop | None = None
-        _quiet()
+        self._events: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._started = threading.Event()
 
     def start(self) -> Running:
         """Start, and return once requests are taken.
@@ -67,34 +61,50 @@ class Running:
             CannotServe: where it does not come up.
         """
         self._thread.start()
-        until = time.monotonic() + START_S
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > until:
-                raise CannotServe(f"the server did not start: {self._failure or 'no reason was given'}")
-            time.sleep(0.005)
+        if not self._started.wait(START_S) or self._failure is not None:
+            raise CannotServe(f"the server did not start: {self._failure or 'no reason was given'}")
         return self
 
     def _run(self) -> None:
         try:
-            factory = self._server.config.get_loop_factory()
-            assert factory is not None
-            with asyncio.Runner(loop_factory=factory) as runner:
-                self.events = runner.get_loop()
-                runner.run(self._server.serve(sockets=[self._socket]))
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve())
         except BaseException as error:
             self._failure = error
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        events = self._events = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        connections: set[Connection] = set()
+        server = await events.create_server(
+            lambda: Connection(self.app, events, connections), sock=self._socket, backlog=BACKLOG
+        )
+        self._started.set()
+        await self._stop.wait()
+        self.app.closing = True
+        server.close()
+        for connection in list(connections):
+            connection.leave()
+        until = events.time() + GRACE_S
+        while connections and events.time() < until:
+            await asyncio.sleep(0.01)
+        for connection in list(connections):
+            connection.abort()
+        await asyncio.sleep(0)
 
     def stop(self) -> None:
         """Take no more requests, let streams finish for some seconds, and judge the turns that go on."""
-        self.app.closing = True
-        self._server.should_exit = True
+        if self._events is not None and self._stop is not None and self._thread.is_alive():
+            self._events.call_soon_threadsafe(self._stop.set)
         self._thread.join(GRACE_S + 5)
         self._socket.close()
         self.app.finish()
 
     def ask(self, question: Callable[[], T]) -> T:
         """Return what *question* returns when it is put between two requests, so that nothing changes under it."""
-        if self.events is None or not self._thread.is_alive():
+        if self._events is None or not self._thread.is_alive():
             return question()
         answer: Future[T] = Future()
 
@@ -104,7 +114,7 @@ class Running:
             except BaseException as error:
                 answer.set_exception(error)
 
-        self.events.call_soon_threadsafe(put)
+        self._events.call_soon_threadsafe(put)
         return answer.result(START_S)
 
 
@@ -121,14 +131,6 @@ def _bound(host: str, port: int) -> socket.socket:
         ) from error
     made.set_inheritable(False)
     return made
-
-
-def _quiet() -> None:
-    """Keep the HTTP server from telling of connections that faults have closed on purpose."""
-    import logging
-
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager

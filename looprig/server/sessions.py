@@ -35,6 +35,9 @@ WEIGHT_OF_SESSION = 1024
 KNOWN_MAX = 100_000
 """Sessions that are known one by one; of older ones only the totals are kept."""
 
+SESSION_HEADER = b"x-looprig-session"
+SCENARIO_HEADER = b"x-looprig-scenario"
+
 _SESSION = re.compile(rb"(?:\[#|call_|resp_)s(\d{1,9})[tn]")
 
 
@@ -279,31 +282,28 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._known)
 
-    def of(self, provider: str, raw: bytes, hints: Mapping[str, str], key: str) -> Conversation | None:
-        """Return the session that a request's body or headers name, or None where they name none.
-
-        ``hints`` has the headers ``session`` and ``scenario``; ``key`` is the API key.
-        """
-        scenario = hints.get("scenario", "") if hints else ""
+    def of(self, provider: str, raw: bytes, headers: Mapping[bytes, bytes]) -> Conversation | None:
+        """Return the session that a request's body or headers name, or None where they name none."""
+        scenario = _scenario_of(headers)
         number = session_in(raw)
         if number is not None:
             found = self._known.get((provider, scenario, number))
             return found or self._new(provider, scenario, number, number >= COUNTED_FROM)
-        name = hints.get("session") if hints else None
+        name = headers.get(SESSION_HEADER)
         if name is not None:
-            return self._named(provider, scenario, name)
+            return self._named(provider, scenario, name.decode("latin-1"))
         if self._bench is None:
             return self._named(provider, scenario, "")  # unjudged: whoever sends no marker shares one session
         return None
 
-    def newest(self, provider: str, hints: Mapping[str, str], key: str) -> Conversation:
+    def newest(self, provider: str, headers: Mapping[bytes, bytes], key: str) -> Conversation:
         """Return the session that a request belongs to which names none and was refused."""
-        scenario = hints.get("scenario", "") if hints else ""
-        return self._newest.get((provider, scenario, key)) or self.of_first(provider, "", hints, key)
+        whose = (provider, _scenario_of(headers), key)
+        return self._newest.get(whose) or self.of_first(provider, "", headers, key)
 
-    def of_first(self, provider: str, text: str, hints: Mapping[str, str], key: str) -> Conversation:
+    def of_first(self, provider: str, text: str, headers: Mapping[bytes, bytes], key: str) -> Conversation:
         """Return the session of a request that names none: a new one, or the one whose first turn it asks again."""
-        scenario = hints.get("scenario", "") if hints else ""
+        scenario = _scenario_of(headers)
         whose = (provider, scenario, key)
         newest = self._newest.get(whose)
         if newest is None or not newest.asks_again(text):
@@ -366,3 +366,8 @@ class Sessions:
         if self._warm.pop(id(oldest), None) is not None:
             self._bytes -= oldest.weight
         self._gone(oldest)
+
+
+def _scenario_of(headers: Mapping[bytes, bytes]) -> str:
+    name = headers.get(SCENARIO_HEADER)
+    return "" if name is None else name.decode("latin-1")
