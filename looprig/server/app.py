@@ -100,10 +100,14 @@ class App:
 
     def _answered(self, name: str, asked: Asked, model: str | None = None, stream: bool | None = None) -> Ready:
         try:
-            ready = self._exchange.reply(name, asked.body, dict(asked.headers), model, stream)
+            ready = self._exchange.reply(name, asked.body, asked.headers, model, stream)
         except LookupError as error:
             ready = self._told(self.providers[name], 404, str(error))
-        self.journal.answered[name, ready.status] += 1
+        tally = self.journal.tallies[name]
+        if ready.status == 200:
+            tally.answered += 1
+        else:
+            tally.statuses[ready.status] += 1
         return ready
 
     # -- what is no request to a model -------------------------------------------------------------

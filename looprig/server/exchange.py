@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -72,18 +73,14 @@ class Exchange:
             conversation = sessions.of_first(name, _newest_text(received.messages), headers, key)
             conversation.seen = seen
         sessions.used(conversation, len(raw))
-        usage = self._usage(provider, conversation, received)
-        problem = self._overflow(provider, received, usage.prompt)
+        tokens, cached = conversation.prompt.count(received.messages, self._count, CACHED_FROM.get(name, 1024))
+        problem = self._overflow(provider, received, tokens)
         if problem is not None:
             return self._refused(provider, conversation, problem, raw)
-        over = limits.take("tokens", usage.prompt, time.monotonic()) if limits is not None else None
+        over = limits.take("tokens", tokens, time.monotonic()) if limits is not None else None
         if over is not None:
             return self._over(provider, over, limits)
-        return self._play(provider, conversation, received, usage, limits)
-
-    def _usage(self, provider: Provider, conversation: Conversation, received: Received) -> Usage:
-        prompt, cached = conversation.prompt.count(received.messages, self._count, CACHED_FROM.get(provider.name, 1024))
-        return Usage(prompt=prompt, cached=cached)
+        return self._play(provider, conversation, received, (tokens, cached), limits)
 
     def _overflow(self, provider: Provider, received: Received, tokens: int) -> Problem | None:
         """Return why the prompt is too long, where it is; some providers have looked already, by their own windows."""
@@ -145,7 +142,12 @@ class Exchange:
     # -- the script's reply ------------------------------------------------------------------------
 
     def _play(
-        self, provider: Provider, conversation: Conversation, received: Received, usage: Usage, limits: Limits | None
+        self,
+        provider: Provider,
+        conversation: Conversation,
+        received: Received,
+        prompt: tuple[int, int],
+        limits: Limits | None,
     ) -> Ready:
         step = conversation.step(received)
         if step.stopped:
@@ -160,8 +162,8 @@ class Exchange:
         message, completion, stop = self._fitting(message, received.fields)
         broken = fault.kind if fault is not None and fault.kind not in REPLY_FAULTS else None
         conversation.said(step, None if broken else message, broken or ("length" if stop == "length" else None))
-        usage = Usage(prompt=usage.prompt, cached=usage.cached, completion=completion)
-        self._journal.spent(provider.name, usage)
+        usage = Usage(prompt=prompt[0], cached=prompt[1], completion=completion)
+        self._journal.tallies[provider.name].spent(usage)
         answer = Answer(
             id=_ident(conversation),
             created=CREATED_FROM + conversation.requests,
@@ -290,5 +292,6 @@ def _pieces(message: Message, step: Step) -> tuple[tuple[str, ...], ...]:
     return tuple(_split(text, TOKEN_CHARS if chunks == 1 else max(1, -(-len(text) // chunks))) for text in texts)
 
 
+@lru_cache(maxsize=512)
 def _split(text: str, size: int) -> tuple[str, ...]:
     return tuple([text[start : start + size] for start in range(0, len(text), size)])

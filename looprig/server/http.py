@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 import httptools
 
-from looprig.server.ready import Header, Ready, as_json
+from looprig.server.ready import Ready, as_json
 
 BODY_MAX = 64 * 2**20
 """Bytes that a request may have: more than any provider takes."""
@@ -34,9 +35,15 @@ class Asked(NamedTuple):
     method: bytes
     path: str
     query: str
-    headers: Sequence[Header]
+    headers: Mapping[bytes, bytes]
     body: bytes
     keep: bool
+
+
+@lru_cache(maxsize=256)
+def _parted(url: bytes) -> tuple[str, str]:
+    path, _, query = url.decode("latin-1").partition("?")
+    return path, query
 
 
 class Answers(Protocol):
@@ -57,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
         self._url = b""
-        self._headers: list[Header] = []
+        self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = 0
         self._flow: Flow | None = None
@@ -100,14 +107,14 @@ class Connection(asyncio.Protocol):
     # -- the parser ---------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._url, self._headers, self._body, self._size = b"", [], [], 0
+        self._url, self._headers, self._body, self._size = b"", {}, [], 0
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        self._headers.append((name, value))
+        self._headers[name] = value
         if name == b"expect" and value.lower() == b"100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -120,12 +127,10 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._transport.is_closing():
             return
-        path, _, query = self._url.partition(b"?")
+        path, query = _parted(self._url)
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        keep = self._parser.should_keep_alive()
-        asked = Asked(
-            self._parser.get_method(), path.decode("latin-1"), query.decode("latin-1"), self._headers, body, keep
-        )
+        parser = self._parser
+        asked = Asked(parser.get_method(), path, query, self._headers, body, parser.should_keep_alive())
         if self._flow is not None:
             self._waiting.append(asked)  # it came before the answer to the one before
         else:

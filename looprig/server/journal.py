@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,19 +36,46 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     pinned: bool = True
 
 
+class Tally:
+    """What one provider's answers added up to, and how many requests got each status."""
+
+    __slots__ = ("answered", "cached", "completion", "prompt", "statuses")
+
+    def __init__(self) -> None:
+        self.answered = 0
+        """Requests that got status 200."""
+        self.statuses: Counter[int] = Counter()
+        """Those that got another one."""
+        self.prompt = 0
+        self.cached = 0
+        self.completion = 0
+
+    def spent(self, usage: Usage) -> None:
+        """Count the tokens of an answer."""
+        self.prompt += usage.prompt
+        self.cached += usage.cached
+        self.completion += usage.completion
+
+    def by_status(self) -> dict[int, int]:
+        """Return how many requests got each status."""
+        return {200: self.answered, **self.statuses}
+
+    @property
+    def requests(self) -> int:
+        """How many requests were answered, whatever the answer."""
+        return self.answered + sum(self.statuses.values())
+
+
 class Journal:
     """Counts what happens, and keeps the first findings of each kind."""
 
     def __init__(self) -> None:
-        self.answered: Counter[tuple[str, int]] = Counter()
         self.refused: Counter[str] = Counter()
         self.broken: Counter[str] = Counter()
         self.stops: Counter[str] = Counter()
         """Turns that were stopped and that no invariant is broken by otherwise."""
         self.faults: Counter[str] = Counter()
-        self.prompt: Counter[str] = Counter()
-        self.cached: Counter[str] = Counter()
-        self.completion: Counter[str] = Counter()
+        self.tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self.findings: list[Found] = []
         self.open = 0
         self.gone = 0
@@ -58,14 +85,7 @@ class Journal:
     @property
     def requests(self) -> int:
         """How many requests were answered, whatever the answer."""
-        return sum(self.answered.values())
-
-    def spent(self, provider: str, usage: Usage) -> None:
-        """Count the tokens of an answer."""
-        self.prompt[provider] += usage.prompt
-        self.completion[provider] += usage.completion
-        if usage.cached:
-            self.cached[provider] += usage.cached
+        return sum(tally.requests for tally in self.tallies.values())
 
     def violated(self, provider: str, violation: Violation) -> None:
         """Keep a violation; they are counted where they are found."""
@@ -184,12 +204,12 @@ def as_data(journal: Journal, sessions: Iterable[Conversation], judgements: Mapp
 def as_prometheus(journal: Journal, sessions: int, judgements: Mapping[str, int]) -> str:
     """Return the totals in the text format of Prometheus."""
     lines: list[str] = []
-    _family(lines, "requests_total", "counter", "Requests by provider and status.", {
-        f'provider="{provider}",status="{status}"': number for (provider, status), number in journal.answered.items()
-    })  # fmt: skip
+    tallies = journal.tallies.items()
+    statuses = {f'provider="{name}",status="{status}"': number for name, tally in tallies
+                for status, number in tally.by_status().items()}  # fmt: skip
+    _family(lines, "requests_total", "counter", "Requests by provider and status.", statuses)
     for kind in ("prompt", "cached", "completion"):
-        counts: Counter[str] = getattr(journal, kind)
-        labels = {f'provider="{provider}"': number for provider, number in counts.items()}
+        labels = {f'provider="{name}"': getattr(tally, kind) for name, tally in tallies}
         _family(lines, f"{kind}_tokens_total", "counter", f"Tokens, {kind}.", labels)
     for name, label, help_, numbers in (
         ("judgements_total", "code", "Times that an invariant was judged.", judgements),

@@ -9,8 +9,6 @@ import msgspec
 
 from looprig.providers.base import Provider
 
-Header = tuple[bytes, bytes]
-
 _SLOT = "looprig-id"
 
 JSON = b"application/json"
@@ -40,15 +38,16 @@ class Heads:
 
     def __init__(self, provider: Provider) -> None:
         told = {name: value for name, value in provider.headers(_SLOT).items() if name.lower() != "content-type"}
-        lines = b"".join(header_line(name, value) for name, value in told.items())
-        self._lines = lines.replace(b"%", b"%%").replace(_SLOT.encode(), b"%(id)b")
+        lines = b"".join(header_line(name, value) for name, value in told.items()).replace(b"%", b"%%")
+        self._lines = lines.replace(_SLOT.encode(), b"%(id)b") + b"content-type: %(kind)b\r\n"
+        self._sized = self._lines + b"content-length: %(size)d\r\n"
+        self._chunked = self._lines + b"transfer-encoding: chunked\r\n"
 
     def of(self, ident: str, kind: bytes, size: int | None, more: Mapping[str, str] | None = None) -> bytes:
         """Return the header lines of the response *ident*; without a size it is sent in chunks."""
-        lines = self._lines % {b"id": ident.encode()}
-        length = b"transfer-encoding: chunked" if size is None else b"content-length: %d" % size
-        rest = b"".join([header_line(name, value) for name, value in more.items()]) if more else b""
-        return b"%bcontent-type: %b\r\n%b\r\n%b" % (lines, kind, length, rest)
+        made = {b"id": ident.encode(), b"kind": kind, b"size": size}
+        lines = (self._chunked if size is None else self._sized) % made
+        return lines + b"".join([header_line(name, value) for name, value in more.items()]) if more else lines
 
 
 def header_line(name: str, value: str) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,23 +43,15 @@ _SESSION = re.compile(rb"(?:\[#|call_|resp_)s(\d{1,9})[tn]")
 
 def session_in(raw: bytes) -> int | None:
     """Return the session of the last marker in a request's body, or None where it has none."""
-    at, number = _last(raw, b"[#s", 0)
-    for start in (b"call_s", b"resp_s"):
-        later, other = _last(raw, start, max(at, 0))
-        if later > at:
-            at, number = later, other
-    return number
-
-
-def _last(raw: bytes, start: bytes, from_: int) -> tuple[int, int | None]:
-    """Return where the last marker is that begins with *start*, and its session; -1 where there is none."""
-    at = raw.rfind(start, from_)
-    while at >= 0:
-        match = _SESSION.match(raw, at)
-        if match is not None:
-            return at, int(match[1])
-        at = raw.rfind(start, from_, at + len(start) - 1)
-    return -1, None
+    at = raw.rfind(b"[#s")
+    match = _SESSION.match(raw, at) if at >= 0 else None
+    if raw.find(b"call_s", at + 1) < 0 and raw.find(b"resp_s", at + 1) < 0:
+        return int(match[1]) if match is not None else None
+    # What follows the last marker is the newest call or result; where none fits, the text's own marker counts.
+    last = match
+    for match in _SESSION.finditer(raw, max(at, 0)):
+        last = match
+    return int(last[1]) if last is not None else None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -130,11 +122,14 @@ class Conversation:
 
     def step(self, received: Received) -> Step:
         """Take a request in, judge it, and say what the script answers."""
-        messages = list(received.messages)
         self.requests += 1
-        place = self._turn_of(messages, received.fields)
-        if self._judge is not None and self._plan is not None:
-            self._shown(self._judge, messages)
+        if self._judge is None:
+            place = self._place_of(received.messages)
+        else:
+            messages = list(received.messages)
+            place = self._turn_of(messages, received.fields)
+            if self._plan is not None:
+                self._shown(self._judge, messages)
         self._in_turn += 1
         turn = self._planned(place, received.fields)
         if place is None or turn is None:
@@ -172,6 +167,16 @@ class Conversation:
         if self._judge is not None and self._plan is not None and not self._over and not self._fresh:
             self._judge.end("answered" if self._answer is not None else "cancelled", self._answer)
         self._over = True
+
+    def _place_of(self, messages: Sequence[Message]) -> Place | None:
+        """Find out what a request asks to be answered, without judging: nothing is made of the order of turns."""
+        place = locate(messages, self.number, -1, None)
+        if place is None:
+            place = self._asked if messages[-1:] and messages[-1].role == "tool" else Place(self.number, 0)
+        if place is not None and place.turn != self.turn:
+            self.turn, self.turns = place.turn, self.turns + 1
+            self._attempts.clear()
+        return place
 
     # -- which turn it is ------------------------------------------------------------------------
 
@@ -240,7 +245,7 @@ class Conversation:
 
     def _endless(self) -> str:
         """Say why the turn is stopped, where it has asked far more often than its script is long."""
-        if self._judge is None or self._plan is None or self._in_turn <= requests_allowed(self._plan):
+        if self._plan is None or self._in_turn <= requests_allowed(self._plan):
             return ""
         return f"the turn asked the model {self._in_turn} times; its script has {len(self._plan.rounds) + 1} replies"
 
