@@ -30,6 +30,30 @@ KEYS_MAX = 10_000
 """API keys whose rate limits are kept apart."""
 
 
+class Saying(msgspec.Struct, kw_only=True):
+    """What is said to a request; ``broken`` names the fault that befalls it on its way."""
+
+    received: Received
+    step: Step
+    message: Message
+    pieces: tuple[tuple[str, ...], ...]
+    stop: str
+    usage: Usage
+    broken: str | None
+
+
+class Repeated(msgspec.Struct):
+    """A session's last request, to the byte, and what was said to it: the same request needs no second look.
+
+    Only where nothing is judged and no faults are made: then the same request gets the same reply.
+    """
+
+    raw: bytes
+    model: str | None
+    stream: bool | None
+    saying: Saying
+
+
 class Exchange:
     """Turns requests into responses that wait to be sent."""
 
@@ -45,6 +69,7 @@ class Exchange:
         self._limits: dict[str, Limits] = {}
         self._limited = settings.requests_per_minute is not None or settings.tokens_per_minute is not None
         self._waits = settings.pace.any or settings.delays
+        self._repeats = not settings.judge and not settings.faults
 
     def reply(
         self,
@@ -56,31 +81,56 @@ class Exchange:
     ) -> Ready:
         """Answer a request to provider *name*; ``model`` and ``stream`` are what its path says."""
         provider, sessions = self._providers[name], self._sessions
-        key = key_of(headers)
-        limits = self._limits_of(key) if self._limited else None
+        limits = self._limits_of(headers) if self._limited else None
         over = limits.take("requests", 1, time.monotonic()) if limits is not None else None
         if over is not None:
             return self._over(provider, over, limits)
         conversation = sessions.of(name, raw, headers)
+        if self._repeats and conversation is not None:
+            again = conversation.repeated
+            if again is not None and again.raw == raw and again.model == model and again.stream is stream:
+                conversation.requests += 1
+                return self._given(provider, conversation, again.saying, limits)
         seen = conversation.seen if conversation is not None else Seen()
         try:
             received = provider.receive(raw, seen, model)
         except Refused as refused:
-            return self._refused(provider, conversation or sessions.newest(name, headers, key), refused.problem, raw)
-        if stream is not None and received.stream is not stream:
-            received = msgspec.structs.replace(received, stream=stream)
+            conversation = conversation or sessions.newest(name, headers, key_of(headers))
+            return self._refused(provider, conversation, refused.problem, raw)
         if conversation is None:
-            conversation = sessions.of_first(name, _newest_text(received.messages), headers, key)
+            conversation = sessions.of_first(name, _newest_text(received.messages), headers, key_of(headers))
             conversation.seen = seen
         sessions.used(conversation, len(raw))
-        tokens, cached = conversation.prompt.count(received.messages, self._count, CACHED_FROM.get(name, 1024))
+        if stream is not None and received.stream is not stream:
+            received = msgspec.structs.replace(received, stream=stream)
+        ready, saying = self._checked(provider, conversation, received, raw, limits)
+        if self._repeats and saying is not None and not saying.step.faults:
+            conversation.repeated = Repeated(raw, model, stream, saying)
+        return ready
+
+    def _checked(
+        self, provider: Provider, conversation: Conversation, received: Received, raw: bytes, limits: Limits | None
+    ) -> tuple[Ready, Saying | None]:
+        """Answer a request that breaks no rule, unless it is too long or comes too early; return what was said too."""
+        cached_from = CACHED_FROM.get(provider.name, 1024)
+        tokens, cached = conversation.prompt.count(received.messages, self._count, cached_from)
         problem = self._overflow(provider, received, tokens)
         if problem is not None:
-            return self._refused(provider, conversation, problem, raw)
+            return self._refused(provider, conversation, problem, raw), None
         over = limits.take("tokens", tokens, time.monotonic()) if limits is not None else None
         if over is not None:
-            return self._over(provider, over, limits)
-        return self._play(provider, conversation, received, (tokens, cached), limits)
+            return self._over(provider, over, limits), None
+        step = conversation.step(received)
+        if step.stopped:
+            return self._stopped(provider, conversation, step.stopped), None
+        fault = self._fault(conversation, step) if self._settings.faults or step.faults else None
+        if fault is not None and fault.kind in STATUS_FAULTS:
+            conversation.said(step, None, fault.kind)
+            return self.failed(provider, problem_of(provider, fault), _ident(conversation), limits), None
+        saying = self._saying(received, step, fault, Usage(prompt=tokens, cached=cached))
+        lost = saying.broken or ("length" if saying.stop == "length" else None)
+        conversation.said(step, None if saying.broken else saying.message, lost)
+        return self._given(provider, conversation, saying, limits), saying
 
     def _overflow(self, provider: Provider, received: Received, tokens: int) -> Problem | None:
         """Return why the prompt is too long, where it is; some providers have looked already, by their own windows."""
@@ -119,7 +169,8 @@ class Exchange:
         )
         return self.failed(provider, problem, f"l{self._journal.faults['rate_limit']}", limits)
 
-    def _limits_of(self, key: str) -> Limits:
+    def _limits_of(self, headers: Mapping[bytes, bytes]) -> Limits:
+        key = key_of(headers)
         found = self._limits.get(key)
         if found is None:
             if len(self._limits) >= KEYS_MAX:
@@ -141,47 +192,44 @@ class Exchange:
 
     # -- the script's reply ------------------------------------------------------------------------
 
-    def _play(
-        self,
-        provider: Provider,
-        conversation: Conversation,
-        received: Received,
-        prompt: tuple[int, int],
-        limits: Limits | None,
-    ) -> Ready:
-        step = conversation.step(received)
-        if step.stopped:
-            return self._stopped(provider, conversation, step.stopped)
-        fault = self._fault(conversation, step) if self._settings.faults or step.faults else None
-        if fault is not None and fault.kind in STATUS_FAULTS:
-            conversation.said(step, None, fault.kind)
-            return self.failed(provider, problem_of(provider, fault), _ident(conversation), limits)
-        message = (
-            spoiled(fault.kind, step.message) if fault is not None and fault.kind in REPLY_FAULTS else step.message
-        )
+    def _saying(self, received: Received, step: Step, fault: FaultPlan | None, prompt: Usage) -> Saying:
+        """Return what is said to a request, with what a fault does to it."""
+        kind = fault.kind if fault is not None else None
+        message = spoiled(kind, step.message) if kind is not None and kind in REPLY_FAULTS else step.message
         message, completion, stop = self._fitting(message, received.fields)
-        broken = fault.kind if fault is not None and fault.kind not in REPLY_FAULTS else None
-        conversation.said(step, None if broken else message, broken or ("length" if stop == "length" else None))
-        usage = Usage(prompt=prompt[0], cached=prompt[1], completion=completion)
-        self._journal.tallies[provider.name].spent(usage)
-        answer = Answer(
-            id=_ident(conversation),
-            created=CREATED_FROM + conversation.requests,
-            model=received.model,
+        return Saying(
+            received=received,
+            step=step,
             message=message,
             pieces=_pieces(message, step) if received.stream else (),
             stop=stop,
-            usage=usage,
+            usage=Usage(prompt=prompt.prompt, cached=prompt.cached, completion=completion),
+            broken=None if kind in REPLY_FAULTS else kind,
+        )
+
+    def _given(self, provider: Provider, conversation: Conversation, saying: Saying, limits: Limits | None) -> Ready:
+        """Return what is said as a response."""
+        self._journal.tallies[provider.name].spent(saying.usage)
+        answer = Answer(
+            id=_ident(conversation),
+            created=CREATED_FROM + conversation.requests,
+            model=saying.received.model,
+            message=saying.message,
+            pieces=saying.pieces,
+            stop=saying.stop,
+            usage=saying.usage,
         )
         more = provider.limit_headers(limits.told()) if limits is not None else None
-        if received.stream:
-            return self._streamed(provider, answer, received, step, broken, more)
-        return self._at_once(provider, answer, received, step, broken, more)
+        if saying.received.stream:
+            return self._streamed(provider, answer, saying, more)
+        return self._at_once(provider, answer, saying, more)
 
     def _fault(self, conversation: Conversation, step: Step) -> FaultPlan | None:
         """Return the fault that meets a request: the scenario's own first."""
         planned = next((each for each in step.faults if each.round == step.round and step.attempt < each.times), None)
-        if planned is not None and not (planned.kind == "timeout" and self._settings.delays):
+        if planned is not None and planned.kind == "timeout" and self._settings.delays:
+            return None  # it is a delay then, and no error
+        if planned is not None:
             self._journal.faults[planned.kind] += 1
             return FaultPlan(planned.kind, retry_s=0.01 if planned.kind == "rate_limit" else None)
         place = f"{conversation.number}/{conversation.turn}/{step.round}/{step.attempt}"
@@ -212,12 +260,10 @@ class Exchange:
         self,
         provider: Provider,
         answer: Answer,
-        received: Received,
-        step: Step,
-        broken: str | None,
+        saying: Saying,
         more: Mapping[str, str] | None,
     ) -> Ready:
-        body = provider.answer(answer, received)
+        broken, body = saying.broken, provider.answer(answer, saying.received)
         half = len(body) // 2
         if broken == "error_event":
             return self.failed(provider, provider.fault("server_error"), answer.id)
@@ -226,7 +272,7 @@ class Exchange:
         elif broken in ("cut", "truncate"):
             body = body[:half]
         head = self._heads[provider.name].of(f"req_{answer.id}", JSON, len(body), more)
-        due = self._dues(answer, step, max(1, answer.usage.completion))[-1] if self._waits else 0.0
+        due = self._dues(answer, saying.step, max(1, answer.usage.completion))[-1] if self._waits else 0.0
         if broken in ("drop", "stall"):
             parts = [(due, body[:half])]
             return Ready(200, head, parts=parts, whole=False, stalls=broken == "stall", opened=self._opened)
@@ -238,12 +284,10 @@ class Exchange:
         self,
         provider: Provider,
         answer: Answer,
-        received: Received,
-        step: Step,
-        broken: str | None,
+        saying: Saying,
         more: Mapping[str, str] | None,
     ) -> Ready:
-        stream = provider.stream(answer, received)
+        broken, stream = saying.broken, provider.stream(answer, saying.received)
         if broken:
             error = provider.broken_off(provider.fault("overloaded")) if broken == "error_event" else b""
             stream = broken_stream(broken, stream, error)
@@ -251,7 +295,7 @@ class Exchange:
         whole = broken not in ("drop", "stall")
         if not self._waits and whole:
             return Ready(200, head, b"".join((stream.head, *stream.deltas, stream.tail)), chunked=True)
-        parts = self._parts(stream, answer, step)
+        parts = self._parts(stream, answer, saying.step)
         return Ready(200, head, chunked=True, parts=parts, whole=whole, stalls=broken == "stall", opened=self._opened)
 
     def _opened(self, by: int) -> None:

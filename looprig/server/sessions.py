@@ -97,6 +97,8 @@ class Conversation:
         """Let go of what was sent: the next request is read and judged as if it were the first of the session."""
         self.seen = Seen()
         self.prompt = Prompt()
+        self.repeated: Any = None
+        """For `looprig.server.exchange`: the last request and what was said to it."""
         self.weight = 0
         self._judge_anew()
 
@@ -141,6 +143,9 @@ class Conversation:
         attempt = self._attempts.get(round_, 0)
         self._attempts[round_] = attempt + 1
         delay_s = turn.rounds[round_].delay_s if round_ < len(turn.rounds) else turn.delay_s
+        for fault in turn.faults:
+            if fault.kind == "timeout" and fault.round == round_ and attempt < fault.times:
+                delay_s = fault.delay_s
         return Step(place, round_, message, attempt, turn.chunks, delay_s, turn.faults, self._endless())
 
     def _shown(self, judge: Judge, messages: list[Message]) -> None:
