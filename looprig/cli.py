@@ -18,6 +18,9 @@ from looprig.version import __version__
 
 TRACES = Path(".looprig/traces")
 
+PROVIDERS = ("openai-chat", "openai-responses", "anthropic", "gemini")
+"""The names of `looprig.providers.PROVIDERS`, which a test compares: a command's help should not load them."""
+
 EXIT_CODES = """\b
 Exit codes:
   0  passed              4  undecided (with --strict)
@@ -91,10 +94,11 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option(
                 "--tokens",
-                type=click.Choice(["estimate", "o200k", "cl100k"]),
+                type=click.Choice(["estimate", "o200k", "cl100k", "best"]),
                 default="estimate",
                 show_default=True,
-                help="How tokens are counted; the last two need looprig[tokens].",
+                help="How tokens are counted: by bytes, by a real tokenizer (needs looprig[tokens]), or by the best "
+                "that is there. Every result names its counter.",
             ),
             click.option(
                 "--log",
@@ -138,6 +142,14 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Where runs are recorded, for `looprig replay`.",
 )
 @click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    type=click.Choice(PROVIDERS),
+    help="A provider whose rules every request has to keep, beside those that the loop names. May be given several "
+    "times.",
+)
 @click.option("--turn-limit", default=60.0, show_default=True, help="Real seconds after which a turn is stopped.")
 @click.pass_context
 def run_command(context: click.Context, /, **given: Any) -> None:
@@ -155,14 +167,14 @@ def run_command(context: click.Context, /, **given: Any) -> None:
         seeds=given["seeds"],
         parameters=_parameters(given["parameters"]),
         clock=given["clock"],
-        tokens=given["tokens"],
+        tokens=_tokens(given["tokens"]),
         traces=None if given["no_traces"] else given["traces"],
         turn_limit_s=given["turn_limit"],
+        providers=given["providers"],
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
     target = _target(given["spec"])
-    _check_tokens(settings.tokens)
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
@@ -217,13 +229,17 @@ def _target(spec: str) -> Any:
         raise UsageProblem(str(error)) from error
 
 
-def _check_tokens(name: str) -> None:
-    from looprig.tokens import TokenizerMissing, counter
+def _tokens(name: str) -> str:
+    """Return the name of the token counter that is meant, and refuse one that does not work here."""
+    from looprig.tokens import TokenizerMissing, best, counter
 
+    if name == "best":
+        return best()
     try:
         counter(name)
     except TokenizerMissing as error:
         raise UsageProblem(str(error)) from error
+    return name
 
 
 def _apart() -> contextlib.AbstractContextManager[Any]:
@@ -351,12 +367,11 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
         seed=given["seed"],
         parameters=_parameters(given["parameters"]),
         clock=given["clock"],
-        tokens=given["tokens"],
+        tokens=_tokens(given["tokens"]),
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
     targets = (_target(before), _target(after))
-    _check_tokens(settings.tokens)
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:

@@ -6,7 +6,11 @@ an estimate and a tokenizer must never be compared with each other.
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from looprig.messages import Message
 
@@ -31,26 +35,67 @@ def estimate(text: str) -> int:
 
 
 def counter(name: str) -> Counter:
-    """Return the counter called *name*: ``estimate``, or ``o200k`` and ``cl100k`` from the bpe-openai package.
+    """Return the counter called *name*: ``estimate``, ``o200k`` or ``cl100k``.
+
+    The last two are OpenAI's tokenizers, exact, from the package bpe-openai; or from tiktoken, where its data lies in
+    the folder that ``TIKTOKEN_CACHE_DIR`` names: it would fetch them, and looprig needs no network.
 
     Raises:
         TokenizerMissing: with the command that installs what is missing.
     """
     if name == "estimate":
         return estimate
-    if name not in ("o200k", "cl100k"):
-        raise TokenizerMissing(f"unknown token counter {name!r}: use estimate, o200k or cl100k")
-    try:
-        import bpe_openai
-    except ImportError:
-        raise TokenizerMissing(f"the token counter {name} needs bpe-openai: pip install 'looprig[tokens]'") from None
-    encoding = bpe_openai.get_encoding(f"{name}_base")
+    if name not in TIKTOKEN_FILES:
+        raise TokenizerMissing(f"unknown token counter {name!r}: use estimate, {' or '.join(TIKTOKEN_FILES)}")
+    encoding = _bpe_openai(name) or _tiktoken(name)
+    if encoding is None:
+        raise TokenizerMissing(
+            f"the token counter {name} needs bpe-openai: pip install 'looprig[tokens]' "
+            "(or tiktoken, with its data in TIKTOKEN_CACHE_DIR)"
+        )
 
     def count(text: str) -> int:
         # What looks like a special token ("<|endoftext|>") is text here, as it is in a provider's API.
         return len(encoding.encode(text.encode("utf-8", "replace").decode("utf-8"), disallowed_special=()))
 
     return count
+
+
+def best() -> str:
+    """Return the name of the best counter that works here: ``o200k``, or ``estimate`` where there is no tokenizer."""
+    try:
+        counter("o200k")
+    except TokenizerMissing:
+        return "estimate"
+    return "o200k"
+
+
+TIKTOKEN_FILES = {
+    "o200k": "fb374d419588a4632f3f557e76b4b70aebbca790",
+    "cl100k": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+}
+"""The file that tiktoken keeps each tokenizer's data in: the SHA-1 of where it fetches it (tiktoken/load.py)."""
+
+
+def _bpe_openai(name: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # how it reads its data is no fault of our user's
+        try:
+            import bpe_openai
+        except ImportError:
+            return None
+    return bpe_openai.get_encoding(f"{name}_base")
+
+
+def _tiktoken(name: str) -> Any:
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR")
+    if not folder or not Path(folder, TIKTOKEN_FILES[name]).is_file():
+        return None
+    try:
+        import tiktoken
+    except ImportError:
+        return None
+    return tiktoken.get_encoding(f"{name}_base")
 
 
 def message_tokens(message: Message, count: Counter) -> int:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
-_PLAYED = _SEEN | {"clock", "script", "retained", "invariants", "metrics", "version"}
+_PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "target", "suite", "progress"}
 _SHOWN = _ASSEMBLED | {"compare", "phase3", "providers", "server", "report", "replay", "exits"}
 
@@ -34,7 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "providers": {"messages", "tokens"},
     "invariants": _SEEN | {"providers"},
     "metrics": _SEEN,
-    "subject": {"messages", "loop"},
+    "subject": {"messages", "loop", "providers"},
     "runner": _PLAYED | {"subject"},
     "content": {"scenario"},
     "target": {"content"},

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from looprig.messages import Message, ToolCall
-from looprig.tokens import OVERHEAD_PER_MESSAGE, TokenizerMissing, counter, estimate, message_tokens
+from looprig.tokens import (
+    OVERHEAD_PER_MESSAGE,
+    TIKTOKEN_FILES,
+    TokenizerMissing,
+    best,
+    counter,
+    estimate,
+    message_tokens,
+)
 
 TEXT = st.text(st.characters(codec=None))
 
@@ -80,7 +90,49 @@ def test_tokenizer_not_installed(name: str, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(TokenizerMissing) as caught:
         counter(name)
 
-    assert f"the token counter {name} needs bpe-openai: pip install 'looprig[tokens]'" == str(caught.value)
+    assert (
+        f"the token counter {name} needs bpe-openai: pip install 'looprig[tokens]' "
+        "(or tiktoken, with its data in TIKTOKEN_CACHE_DIR)"
+    ) == str(caught.value)
+
+
+class _Tiktoken(ModuleType):
+    """Stands in for tiktoken, whose data is not ours to carry: a token a word."""
+
+    def get_encoding(self, name: str) -> SimpleNamespace:
+        assert name in ("o200k_base", "cl100k_base")
+        return SimpleNamespace(encode=lambda text, disallowed_special: text.split())
+
+
+@pytest.mark.parametrize("name", ["o200k", "cl100k"])
+def test_tiktoken_with_its_data(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """
+    Where bpe-openai is missing, tiktoken counts, if its data is there: it is never asked to fetch them.
+    """
+    monkeypatch.setitem(sys.modules, "bpe_openai", None)
+    monkeypatch.setitem(sys.modules, "tiktoken", _Tiktoken("tiktoken"))
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+
+    with pytest.raises(TokenizerMissing):
+        counter(name)
+
+    (tmp_path / TIKTOKEN_FILES[name]).touch()
+    assert 3 == counter(name)("three short words")
+
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    with pytest.raises(TokenizerMissing):
+        counter(name)
+
+
+def test_best(monkeypatch: pytest.MonkeyPatch):
+    """
+    The best counter is a tokenizer where there is one, and goes by the name of the estimate where it is that.
+    """
+    assert "o200k" == best()
+
+    monkeypatch.setitem(sys.modules, "bpe_openai", None)
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+    assert "estimate" == best()
 
 
 @pytest.mark.parametrize(("name", "tokens"), [("o200k", [0, 1, 2, 6]), ("cl100k", [0, 1, 2, 6])])

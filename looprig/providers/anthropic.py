@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 
 from looprig.messages import Message
-from looprig.providers import anthropic_wire, body, models
+from looprig.providers import anthropic_wire, models
 from looprig.providers.anthropic_items import ID_PATTERN, ITEMS, Item, bad, explain
 from looprig.providers.anthropic_reading import messages_of, spelled, system_of
 from looprig.providers.anthropic_rules import Walk
-from looprig.providers.base import Answer, Problem, Received, Refused, Seen, Stream
+from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
+from looprig.tokens import Counter, estimate, message_tokens
 
 # fmt: off
 KEYS = frozenset({
@@ -36,39 +37,47 @@ JUDGED_AS = "claude-sonnet-5"
 
 
 class Anthropic:
-    """The Messages API."""
+    """The API at ``/v1/messages``; ``window`` stands in for every model's own."""
 
     name = "anthropic"
+
+    def __init__(self, window: int | None = None, count: Counter = estimate) -> None:
+        self._window = window
+        self._count = count
 
     def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
         """Read and check a request; see `looprig.providers.base.Provider`."""
         try:
-            request = body.read(raw, seen, "messages")
+            request = opened(raw, "messages", seen)
+            walk = _settings(_model(request.fields), request.fields)
+            if request.extends and walk.settings() != seen.state.settings():
+                request = opened(raw, "messages", Seen())  # other rules hold than before: from the start
+            if request.extends:
+                walk = seen.state.onward()
+            items = _items(request, walk.count)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Refused(bad("A0", f"The request body is not valid JSON: {error}", pinned=False)) from None
-        fields = request.fields if model is None else {"model": model, **request.fields}
-        first = len(seen.items) if request.grown else 0
-        new, profile = _fields(fields, request, first)
-        walk = _settings(profile, fields)
-        before: Walk | None = seen.state if request.grown else None
-        if before is not None and before.settings() == walk.settings():
-            walk = before.onward()
-            walk.through(new)
-        else:
-            walk.through([*seen.items, *new] if first else new)
-        said = messages_of(new)
-        if first:
-            seen.items += new
-            seen.messages += said
-        else:
-            seen.items, seen.messages = new, said
-        seen.kept, seen.state = request.kept, walk.accepted()
-        return Received(
-            fields=fields,
-            model=fields["model"],
-            messages=[*system_of(fields.get("system")), *seen.messages],
-            stream=fields.get("stream") is True,
-        )
+            raise Refused(bad("JSON", f"The request body is not valid JSON: {error}", pinned=False)) from None
+        walk.through(items)
+        walk.count += len(items)
+        messages = [*seen.messages, *messages_of(items)] if request.extends else messages_of(items)
+        whole = [*system_of(request.fields.get("system")), *messages]
+        self._fits(raw, whole, request.fields)
+        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
+        fields = request.fields
+        return Received(fields=fields, model=fields["model"], messages=whole, stream=fields.get("stream") is True)
+
+    def _fits(self, raw: bytes, messages: Sequence[Message], fields: Mapping[str, Any]) -> None:
+        """Ask whether the prompt fits the window: and on the older models, whether the answer wanted fits too."""
+        profile = models.find("anthropic", fields["model"], self._window)
+        assert profile is not None
+        wanted = fields["max_tokens"] if profile.strict_window else 0
+        if len(raw) + wanted <= profile.window:
+            return  # a token has a byte at least, and JSON puts more around a message than its overhead
+        tokens = sum(message_tokens(message, self._count) for message in messages)
+        if tokens > profile.window:
+            raise Refused(self.fault("context_overflow", window=profile.window, tokens=tokens))
+        if tokens + wanted > profile.window:
+            raise Refused(self.fault("context_overflow", window=profile.window, tokens=tokens, max_tokens=wanted))
 
     def judge(self, messages: Sequence[Message], start: int, seen: Seen) -> Problem | None:
         """Judge *messages* in the process; see `looprig.providers.base.Provider`.
@@ -90,18 +99,6 @@ class Anthropic:
         seen.state = walk.accepted()
         return None
 
-    def overflow(self, received: Received, tokens: int, window: int | None = None) -> Problem | None:
-        """Say whether a prompt of *tokens* is too long for its model, or leaves too little for its ``max_tokens``."""
-        profile = models.find("anthropic", received.model, window)
-        if profile is None:
-            return None
-        if tokens > profile.window:
-            return self.fault("context_overflow", window=profile.window, tokens=tokens)
-        wanted = received.fields["max_tokens"]
-        if profile.strict_window and tokens + wanted > profile.window:
-            return self.fault("context_overflow", window=profile.window, tokens=tokens, max_tokens=wanted)
-        return None
-
     def answer(self, said: Answer, received: Received) -> bytes:
         """Return the body of a response."""
         return anthropic_wire.body(said, thinks=_thinks(received.fields))
@@ -120,6 +117,8 @@ class Anthropic:
 
     def fault(self, kind: str, **figures: Any) -> Problem:
         """Return a fault that is no fault of the request; see `looprig.providers.base.Provider`."""
+        if kind not in _FAULTS:
+            raise ValueError(f"there is no fault {kind!r}; known are {', '.join(sorted(_FAULTS))}")
         make: Callable[[Mapping[str, Any]], Problem] = _FAULTS[kind]
         return make(figures)
 
@@ -146,29 +145,28 @@ class Anthropic:
 # The fields of a request, in the order in which their faults are reported.
 
 
-def _fields(fields: Mapping[str, Any], request: body.Body, first: int) -> tuple[list[Item], models.Profile]:
-    profile = _model(fields)
-    if not request.same:
-        _tool_choice(fields)
-        _tools(fields)
-    if request.items is None:
-        if "messages" in fields:
-            raise Refused(bad("A0", "messages: Input should be a valid list", pinned=False))
+def _items(request: Body, first: int) -> list[Item]:
+    """Return the items of a request whose fields are as they should be; the first is number *first*."""
+    fields = request.fields
+    _tool_choice(fields)
+    _tools(fields)
+    if request.new is None:
         raise Refused(bad("A17", "messages: Field required"))
+    if not request.new.startswith(b"["):
+        raise Refused(bad("A0", "messages: Input should be a valid list", pinned=False))
     extra: Problem | None = None
-    new: list[Item] = []
+    items: list[Item] = []
     try:
-        new = ITEMS.decode(request.items)
+        items = ITEMS.decode(request.new)
     except msgspec.ValidationError as error:
-        wrong, extra = explain(request.items, first)
+        wrong, extra = explain(request.new, first)
         if wrong or not extra:
             raise Refused(wrong or bad("A0", f"messages: {error}", pinned=False)) from None
-    if not request.same:
-        _max_tokens(fields)
-        _known(fields)
+    _max_tokens(fields)
+    _known(fields)
     if extra is not None:
         raise Refused(extra)
-    return new, profile
+    return items
 
 
 def _model(fields: Mapping[str, Any]) -> models.Profile:
@@ -289,7 +287,7 @@ _TOOL_NAME = re.compile(_NAMES)
 _ID = re.compile(ID_PATTERN.strip("^$"))
 _FAULTS = {
     # Of these without `pinned` the status and type are documented, and the text is from memory.
-    "bad_request": lambda figures: bad("A0", figures.get("message", "Bad request"), pinned=False),
+    "bad_request": lambda _figures: bad("fault", "Invalid request.", pinned=False),
     "bad_key": _plain("A28", 401, "authentication_error", "invalid x-api-key"),
     "not_found": _not_found,
     "too_large": _plain("A29", 413, "request_too_large", "Request exceeds the maximum size"),
@@ -301,8 +299,8 @@ _FAULTS = {
         "You have reached your specified API usage limits.",
         "enforced_spend_limit_reached",
     ),
-    "server_error": _plain("A0", 500, "api_error", "Internal server error"),
+    "server_error": _plain("fault", 500, "api_error", "Internal server error"),
     "overloaded": _plain("A32", 529, "overloaded_error", "Overloaded", pinned=True),
-    "timeout": _plain("A0", 504, "timeout_error", "Request timed out"),
+    "timeout": _plain("fault", 504, "timeout_error", "Request timed out"),
     "context_overflow": _overflow,
 }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from looprig.messages import Message, ToolCall
 from looprig.providers.anthropic_items import Item, RedactedThinking, Text, Thinking, ToolResult, ToolUse
-from looprig.providers.anthropic_wire import MALFORMED, input_of
+from looprig.providers.arguments import object_of, text_of
 
 
 def system_of(system: Any) -> list[Message]:
@@ -35,7 +34,7 @@ def _assistant(content: list[Any]) -> Message:
     text, calls = "", []
     for block in content:
         if block.__class__ is ToolUse:
-            calls.append(ToolCall(block.id, block.name, arguments_of(block.input)))
+            calls.append(ToolCall(block.id, block.name, text_of(block.input)))
         else:
             text += _part(block)
     return Message("assistant", text, tuple(calls))
@@ -70,13 +69,6 @@ def _joined(parts: Iterable[dict[str, Any]]) -> str:
     return "".join(part["text"] if "text" in part else f"<{part.get('type')}>" for part in parts)
 
 
-def arguments_of(values: dict[str, Any]) -> str:
-    """Return a call's arguments as text, written as looprig's scripted model writes them."""
-    if MALFORMED in values and len(values) == 1 and isinstance(values[MALFORMED], str):
-        return str(values[MALFORMED])
-    return _written(values)
-
-
 def spelled(message: Message) -> Item | None:
     """Return *message* as an entry; None for a system message, which stands apart."""
     if message.role == "system":
@@ -86,9 +78,8 @@ def spelled(message: Message) -> Item | None:
     if not message.tool_calls:
         return Item(message.role, message.content)
     text = [Text(text=message.content)] if message.content else []
-    calls = [ToolUse(id=call.id, name=call.name, input=input_of(call.arguments)) for call in message.tool_calls]
+    calls = [ToolUse(id=call.id, name=call.name, input=object_of(call.arguments)) for call in message.tool_calls]
     return Item("assistant", [*text, *calls])
 
 
 _UNSAID = (ToolUse, Thinking, RedactedThinking)
-_written = json.JSONEncoder().encode

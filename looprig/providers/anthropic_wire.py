@@ -10,15 +10,10 @@ import msgspec
 
 from looprig.messages import ToolCall
 from looprig.providers.anthropic_rules import signature
+from looprig.providers.arguments import object_of
 from looprig.providers.base import Answer, Stream, Usage
 
 STOPS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}
-
-MALFORMED = "INVALID_JSON"
-"""The one key of a call's input where the arguments are no JSON object: an input always is an object.
-
-Anthropic's guide to streamed arguments tells clients to wrap what they cannot read in just this way.
-"""
 
 
 def body(said: Answer, *, thinks: bool) -> bytes:
@@ -26,7 +21,7 @@ def body(said: Answer, *, thinks: bool) -> bytes:
     content = [_thinking(said)] if thinks else []
     if said.message.content:
         content.append({"type": "text", "text": said.message.content})
-    content += [_tool_use(call, input_of(call.arguments)) for call in said.message.tool_calls]
+    content += [_tool_use(call, object_of(call.arguments)) for call in said.message.tool_calls]
     return _encode({**_message(said, _usage(said.usage)), "content": content, "stop_reason": STOPS[said.stop]})
 
 
@@ -146,14 +141,6 @@ def _tool_use(call: ToolCall, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": values}
 
 
-def input_of(arguments: str) -> dict[str, Any]:
-    """Return a call's arguments as the object that a block has to hold."""
-    try:
-        return _OBJECT.decode(arguments)
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        return {MALFORMED: arguments}
-
-
 def _thinking(said: Answer) -> dict[str, Any]:
     text = f"What {said.id} comes to."
     return {"type": "thinking", "thinking": text, "signature": signature(text)}
@@ -171,4 +158,3 @@ def _thinking_events(said: Answer, pad: _Padding) -> list[bytes]:
 
 
 _encode = msgspec.json.Encoder().encode
-_OBJECT = msgspec.json.Decoder(dict[str, Any])

@@ -166,7 +166,7 @@ class Provider(Protocol):
         ...
 
     def limit_headers(self, limits: Mapping[str, tuple[int, int, float]]) -> Mapping[str, str]:
-        """Return the headers that tell limits: of ``requests`` and ``tokens`` each limit, remaining, reset_s."""
+        """Return the headers that tell (limit, remaining, reset_s) of ``requests`` and ``tokens``."""
         ...
 
 

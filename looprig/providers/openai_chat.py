@@ -19,7 +19,7 @@ import msgspec
 from looprig.messages import Message, ToolCall, message_from_dict
 from looprig.providers import models, openai_chat_wire, openai_common
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
-from looprig.providers.openai_common import Field, bad, empty_array, missing, wrong_type, wrong_value
+from looprig.providers.openai_common import UNREADABLE, Field, bad, empty_array, missing, wrong_type, wrong_value
 from looprig.tokens import Counter, estimate
 
 FIELDS: tuple[Field, ...] = (
@@ -398,7 +398,7 @@ class OpenAIChat:
         try:
             body = opened(raw, "messages", seen)
             return self._checked(raw, body, seen)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise Refused(openai_common.unparsable()) from None
 
     def _checked(self, raw: bytes, body: Body, seen: Seen) -> Received:
@@ -451,10 +451,10 @@ class OpenAIChat:
         )
 
     def problem(self, problem: Problem, request_id: str) -> bytes:
-        return openai_chat_wire.encoded(openai_common.envelope(problem))
+        return openai_common.encoded(openai_common.envelope(problem))
 
     def broken_off(self, problem: Problem) -> bytes:
-        return b"data: %b\n\n" % openai_chat_wire.encoded(openai_common.envelope(problem))
+        return b"data: %b\n\n" % openai_common.encoded(openai_common.envelope(problem))
 
     def fault(self, kind: str, **figures: Any) -> Problem:
         if kind == "context_overflow":
@@ -526,4 +526,4 @@ def _reasons(model: str) -> bool:
 
 
 def _json(value: object) -> str:
-    return openai_chat_wire.encoded(value).decode()
+    return openai_common.encoded(value).decode()

@@ -5,38 +5,14 @@ The halves of a chunk that stay the same are made once an answer, and each piece
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
-
-import msgspec
 
 from looprig.messages import Message, ToolCall
 from looprig.providers.base import Answer, Stream, Usage
+from looprig.providers.openai_common import encoded, obfuscation, padding
 
 DONE = b"data: [DONE]\n\n"
-
-_ENCODER = msgspec.json.Encoder()
-
-
-def encoded(value: object) -> bytes:
-    """Return *value* as JSON; what UTF-8 cannot hold is escaped."""
-    try:
-        return _ENCODER.encode(value)
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-def padding(answer_id: str) -> str:
-    """Return the text that obfuscations are cut from, the same for the same answer."""
-    return sha256(answer_id.encode("utf-8", "replace")).hexdigest()
-
-
-def obfuscation(pad: str, number: int, piece: str) -> bytes:
-    """Return what hides the length of *piece*: together they fill up to a multiple of 16 characters."""
-    start = number % 48
-    return pad[start : start + 16 - len(piece) % 16].encode()
 
 
 def answer(said: Answer, *, reasoning: bool) -> bytes:

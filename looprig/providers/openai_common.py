@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -11,6 +13,9 @@ import msgspec
 from looprig.messages import Message
 from looprig.providers.base import Problem, Refused
 from looprig.tokens import Counter, message_tokens
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a body raises that is no JSON, no text, or nested deeper than anybody reads."""
 
 KINDS: Mapping[type, str] = {
     str: "a string",
@@ -147,8 +152,32 @@ def decoded(raw: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise Refused(unparsable()) from None
+
+
+# -- words for an answer ---------------------------------------------------------------------------------------------
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encoded(value: object) -> bytes:
+    """Return *value* as JSON; what UTF-8 cannot hold is escaped."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def padding(answer_id: str) -> str:
+    """Return the text that obfuscations are cut from, the same for the same answer."""
+    return sha256(answer_id.encode("utf-8", "replace")).hexdigest()
+
+
+def obfuscation(pad: str, number: int, piece: str) -> bytes:
+    """Return what hides the length of *piece*: together they fill up to a multiple of 16 characters."""
+    start = number % 48
+    return pad[start : start + 16 - len(piece) % 16].encode()
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,12 @@ CLAUDE = ["claude-sonnet-4-5-20250929", "claude-sonnet-5", "claude-opus-4-8", "c
 GEMINI = ["gemini-2.5-flash", "models/gemini-2.5-pro", "gemini-3-pro-preview", "gemini-3.8-flash"]
 
 
+def found(maker: models.Maker, name: str, window: int | None = None) -> models.Profile:
+    profile = models.find(maker, name, window)
+    assert profile is not None
+    return profile
+
+
 @pytest.mark.parametrize(
     ("maker", "name"),
     [*[("openai", name) for name in OPENAI], *[("anthropic", n) for n in CLAUDE], *[("gemini", n) for n in GEMINI]],
@@ -55,16 +61,16 @@ def test_names_of_the_official_clients():
 
     assert [] == [name for name in get_args(ChatModel) if models.find("openai", name) is None]
     assert [] == [name for name in claude if models.find("anthropic", name) is None]
-    assert len(claude) > 10 and len(get_args(ChatModel)) > 50
+    assert len(claude) > 10
+    assert len(get_args(ChatModel)) > 50
 
 
 def test_differences_between_models():
     """
     What differs between generations is data: reasoning, prefill, system messages, the name of the output limit.
     """
-    old, new = models.find("openai", "gpt-4o"), models.find("openai", "gpt-5")
-    prefilled, strict = models.find("anthropic", "claude-opus-4-5"), models.find("anthropic", "claude-opus-4-6")
-    assert old and new and prefilled and strict
+    old, new = found("openai", "gpt-4o"), found("openai", "gpt-5")
+    prefilled, strict = found("anthropic", "claude-opus-4-5"), found("anthropic", "claude-opus-4-6")
 
     assert ("max_tokens", "max_completion_tokens") == (old.limit_name, new.limit_name)
     assert (False, True) == (old.reasoning, new.reasoning)
@@ -76,8 +82,7 @@ def test_window_of_ones_own():
     """
     A window may be set for a test, and nothing else of the model changes.
     """
-    small, usual = models.find("openai", "gpt-4o", 100), models.find("openai", "gpt-4o")
-    assert small and usual
+    small, usual = found("openai", "gpt-4o", 100), found("openai", "gpt-4o")
 
     assert (100, 128_000) == (small.window, usual.window)
     assert usual.max_output == small.max_output
