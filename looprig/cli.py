@@ -615,7 +615,7 @@ def serve_model_command(context: click.Context, /, command: tuple[str, ...], **g
     looprig serve model --fault overloaded:every=10 --ttft 200ms --itl 20ms -- node agent.mjs
     """
     from looprig.report import serving as report
-    from looprig.server.running import CannotServe, run_command, serving, variables, wait_for_signal
+    from looprig.server.running import CannotServe, run_command, serving, until_stopped, variables
 
     app = _served(given)
     if given["host"] not in ("127.0.0.1", "localhost", "::1"):
@@ -626,9 +626,10 @@ def serve_model_command(context: click.Context, /, command: tuple[str, ...], **g
             if command:
                 code = run_command(command, running)
             else:
-                for line in report.addresses(running.url, variables(running.url), app.play.scenario.name):
-                    click.echo(line)
-                wait_for_signal()
+                with until_stopped() as wait:
+                    for line in report.addresses(running.url, variables(running.url), app.play.scenario.name):
+                        click.echo(line)
+                    wait()
     except CannotServe as error:
         raise UsageProblem(str(error)) from error
     seen = app.seen()

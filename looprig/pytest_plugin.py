@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from looprig.server.running import Running
     from looprig.runner import Outcome
     from looprig.scenario import Scenario
+    from looprig.server.running import Running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -131,7 +131,7 @@ def _looprig_server() -> Iterator[Running]:
 def strict_model(
     request: pytest.FixtureRequest, _looprig_server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> StrictModel:
-    """Serve a model that refuses what providers refuse; ``strict_model.check()`` at the end of a test is the verdict."""
+    """Serve a model that refuses what providers refuse; ``strict_model.check()`` ends a test with the verdict."""
     import os
 
     from looprig.server.running import DROPPED, environment

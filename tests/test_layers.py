@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
-    "server": _PLAYED | {"toolbox", "providers"},
+    "server": _PLAYED | {"toolbox", "providers", "content"},
     "phase3": _ASSEMBLED | {"compare"},
     "report": _ASSEMBLED | {"compare", "phase3", "server"},
     "replay": _ASSEMBLED | {"report"},

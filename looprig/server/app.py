@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from looprig.content import ContentError
 from looprig.providers.anthropic import Anthropic
 from looprig.providers.base import Problem, Provider, Refused, Seen
 from looprig.providers.gemini import Gemini
@@ -84,11 +85,14 @@ class App:
 
     def _play_of(self, name: str) -> Play:
         if name not in self._plays:
-            if self._find is None:
-                raise LookupError(f"this server plays {self.play.scenario.name} alone")
+            if self._find is None or not name.isidentifier():  # a header shall not name a file to be run
+                raise LookupError(f"this server has no scenario {name!r}")
             if len(self._plays) >= PLAYS_KEPT:
                 self._plays.clear()
-            self._plays[name] = Play(self._find(name))
+            try:
+                self._plays[name] = Play(self._find(name))
+            except ContentError as error:
+                raise LookupError(str(error)) from error
         return self._plays[name]
 
     # -- HTTP --------------------------------------------------------------------------------------
@@ -150,7 +154,7 @@ class App:
 
     def _models(self, _query: Mapping[str, list[str]]) -> Ready:
         """List a few models that the providers' tables know; others of their families are served as well."""
-        named = (("openai", "gpt-4o"), ("openai", "gpt-4.1-mini"), ("anthropic", "claude-sonnet-4-5"))
+        named = (("openai", "gpt-4o"), ("openai", "gpt-4.1-mini"), ("anthropic", "claude-sonnet-5"))
         models = [
             {"id": model, "object": "model", "created": CREATED_FROM, "owned_by": maker} for maker, model in named
         ]

@@ -7,6 +7,7 @@ framework's way; what takes time by order is a chain of timers. `httptools` pars
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
@@ -27,6 +28,9 @@ STALL_S = 3600.0
 """How long a connection is held open that a fault has stalled."""
 
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_STATUS[529] = b"HTTP/1.1 529 Overloaded\r\n"  # Anthropic's own
+
+_log = logging.getLogger("looprig.server")
 
 
 class Asked(NamedTuple):
@@ -139,7 +143,12 @@ class Connection(asyncio.Protocol):
     # -- answers ------------------------------------------------------------------------------------
 
     def _answer(self, asked: Asked) -> None:
-        ready = self._app.answer(asked)
+        try:
+            ready = self._app.answer(asked)
+        except Exception as error:  # the parser would take it for a fault of the request
+            _log.exception("a bug in looprig: %s %s was not answered", asked.method, asked.path)
+            text = f"internal error: {type(error).__name__}: {error}; this is a bug in looprig, please report it"
+            ready = as_json({"error": {"message": text, "type": "server_error"}}, 500)
         if ready.parts:
             self._flow = Flow(self, ready, asked.keep)
             self._flow.advance()
@@ -158,7 +167,8 @@ class Connection(asyncio.Protocol):
 
     def head_of(self, ready: Ready, keep: bool) -> bytes:
         """Return the first bytes of a response, up to its body."""
-        return b"%b%b%b\r\n" % (_STATUS[ready.status], ready.head, b"" if keep else b"connection: close\r\n")
+        status = _STATUS.get(ready.status) or b"HTTP/1.1 %d \r\n" % ready.status
+        return b"%b%b%b\r\n" % (status, ready.head, b"" if keep else b"connection: close\r\n")
 
     def send(self, data: bytes) -> None:
         """Send bytes of a flow."""

@@ -11,7 +11,9 @@ from random import Random
 
 import msgspec
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "": 1.0}
+_UNITS = {"us": 1_000_000, "ms": 1_000, "s": 1, "": 1}
+"""How many of a unit make a second."""
+
 _DURATION = r"(\d+(?:\.\d+)?)(us|ms|s|)"
 _LATENCY = re.compile(rf"(?:(lognormal):)?{_DURATION}(?:,(\d+(?:\.\d+)?))?(?:\+{_DURATION}/token)?")
 
@@ -50,9 +52,9 @@ def parse_latency(text: str) -> Latency:
         )
     _, median, unit, sigma, more, more_unit = found.groups()
     return Latency(
-        float(median) * _UNITS[unit],
+        float(median) / _UNITS[unit],
         float(sigma or 0.0),
-        float(more) * _UNITS[more_unit] if more else 0.0,
+        float(more) / _UNITS[more_unit] if more else 0.0,
     )
 
 

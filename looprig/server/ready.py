@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,11 @@ def header_line(name: str, value: str) -> bytes:
 
 def as_json(value: Any, status: int = 200) -> Ready:
     """Return *value* as a response of the server's own."""
-    return as_body(msgspec.json.encode(value), JSON, status)
+    try:
+        body = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which only an escape can tell
+        body = json.dumps(value).encode("ascii")
+    return as_body(body, JSON, status)
 
 
 def as_body(body: bytes, kind: bytes, status: int = 200) -> Ready:

@@ -210,15 +210,20 @@ def _passed_on(child: subprocess.Popen[Any]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def wait_for_signal() -> None:
-    """Return when this process is interrupted or asked to end."""
+@contextlib.contextmanager
+def until_stopped() -> Iterator[Callable[[], None]]:
+    """Yield a function that returns once this process was interrupted or asked to end, in this block."""
     ended = threading.Event()
     before = {
         number: signal.signal(number, lambda _number, _frame: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    try:
+
+    def wait() -> None:
         while not ended.wait(0.5):
             pass
+
+    try:
+        yield wait
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -22,6 +22,11 @@ class Prompt:
         self._counts: list[int] = []
         self._total = 0
 
+    @property
+    def held(self) -> int:
+        """How many messages are remembered."""
+        return len(self._messages)
+
     def count(self, messages: list[Message], counter: Counter, cached_from: int) -> tuple[int, int]:
         """Return the tokens of a request, and those of its longest prefix of whole messages that was sent before."""
         old = self._messages
