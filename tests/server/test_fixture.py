@@ -44,9 +44,10 @@ def test_fixture(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     Each test gets a server without a past; ``check`` fails a test that broke something, or that asked nothing.
     """
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(TEST)
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "looprig.pytest_plugin")
 
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(["*C1 refused: 1 time*", "*sent: T*", "FAILED  *", "NOTHING  *"])
