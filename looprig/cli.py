@@ -535,72 +535,75 @@ def serve_group() -> None:
     """Serve what a chat loop needs, over HTTP."""
 
 
-def _serve_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `serve model`."""
-    for option in reversed(
-        (
-            click.option(
-                "--port", default=0, type=click.IntRange(0, 65535), help="0 is a free one.", show_default=True
-            ),
-            click.option("--host", default="127.0.0.1", help="The interface to serve on.", show_default=True),
-            click.option(
-                "--scenario", default="pending_calls", metavar="NAME", help="What is played.", show_default=True
-            ),
-            click.option("--seed", default=1, help="The seed that everything is drawn from.", show_default=True),
-            click.option("--set", "parameters", multiple=True, metavar="NAME=VALUE", help="A scenario's parameter."),
-            click.option(
-                "--scenarios",
-                "scenario_paths",
-                multiple=True,
-                type=click.Path(path_type=Path),
-                help="Further scenarios.",
-            ),
-            click.option(
-                "--promise",
-                "promises",
-                multiple=True,
-                metavar="NAME=VALUE",
-                help="What the loop behind the client promises (messages_max=40, notes=summary), or waive=CODE.",
-            ),
-            click.option("--no-judge", is_flag=True, help="Judge no invariants: for load. The providers' rules stay."),
-            click.option(
-                "--tokens",
-                type=click.Choice(["estimate", "o200k", "cl100k", "best"]),
-                default="estimate",
-                help="How tokens are counted; see looprig run.",
-                show_default=True,
-            ),
-            click.option(
-                "--ttft", metavar="TIME", help="To the first token: 200ms, lognormal:200ms,0.5, 0.2s+50us/token."
-            ),
-            click.option("--itl", metavar="TIME", help="Between tokens, as above."),
-            click.option(
-                "--load",
-                default=0.0,
-                type=click.FloatRange(0),
-                help="By how much each open answer slows the others.",
-                show_default=True,
-            ),
-            click.option("--delays", is_flag=True, help="The scenario's own delays apply too."),
-            click.option("--window", type=click.IntRange(1), help="Tokens that a prompt may have, whatever the model."),
-            click.option("--rpm", type=click.IntRange(1), help="Requests per minute and API key."),
-            click.option("--tpm", type=click.IntRange(1), help="Prompt tokens per minute and API key."),
-            click.option(
-                "--fault",
-                "faults",
-                multiple=True,
-                metavar="KIND[:every=N|rate=P]",
-                help="A fault to make: rate_limit, overloaded, cut, stall ... May be given several times.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Add several options to a command, to be shown in this order."""
+
+    def add(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+_what_is_served = _with(
+    click.option("--port", default=0, type=click.IntRange(0, 65535), help="0 is a free one.", show_default=True),
+    click.option("--host", default="127.0.0.1", help="The interface to serve on.", show_default=True),
+    click.option("--scenario", default="pending_calls", metavar="NAME", help="What is played.", show_default=True),
+    click.option("--seed", default=1, help="The seed that everything is drawn from.", show_default=True),
+    click.option("--set", "parameters", multiple=True, metavar="NAME=VALUE", help="A scenario's parameter."),
+    click.option(
+        "--scenarios",
+        "scenario_paths",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Further scenarios.",
+    ),
+    click.option(
+        "--promise",
+        "promises",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="What the loop behind the client promises (messages_max=40, notes=summary), or waive=CODE.",
+    ),
+    click.option("--no-judge", is_flag=True, help="Judge no invariants: for load. The providers' rules stay."),
+    click.option(
+        "--tokens",
+        type=click.Choice(["estimate", "o200k", "cl100k", "best"]),
+        default="estimate",
+        help="How tokens are counted; see looprig run.",
+        show_default=True,
+    ),
+)
+
+_how_it_is_served = _with(
+    click.option("--ttft", metavar="TIME", help="To the first token: 200ms, lognormal:200ms,0.5, 0.2s+50us/token."),
+    click.option("--itl", metavar="TIME", help="Between tokens, as above."),
+    click.option(
+        "--load",
+        default=0.0,
+        type=click.FloatRange(0),
+        help="By how much each open answer slows the others.",
+        show_default=True,
+    ),
+    click.option("--delays", is_flag=True, help="The scenario's own delays apply too."),
+    click.option("--window", type=click.IntRange(1), help="Tokens that a prompt may have, whatever the model."),
+    click.option("--rpm", type=click.IntRange(1), help="Requests per minute and API key."),
+    click.option("--tpm", type=click.IntRange(1), help="Prompt tokens per minute and API key."),
+    click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        metavar="KIND[:every=N|rate=P]",
+        help="A fault to make: rate_limit, overloaded, cut, stall ... May be given several times.",
+    ),
+)
 
 
 @serve_group.command("model", epilog=EXIT_CODES, context_settings={"ignore_unknown_options": False})
 @click.argument("command", nargs=-1, metavar="[-- COMMAND [ARGS]...]")
-@_serve_options
+@_what_is_served
+@_how_it_is_served
 @click.pass_context
 def serve_model_command(context: click.Context, /, command: tuple[str, ...], **given: Any) -> None:
     """Serve the strict model: OpenAI's, Anthropic's and Gemini's APIs, which refuse what the real ones refuse.
