@@ -11,7 +11,15 @@ import msgspec
 
 from looprig.messages import Message
 from looprig.providers.base import Answer, Problem, Provider, Received, Refused, Seen, Stream, Usage
-from looprig.server.faults import REPLY_FAULTS, STATUS_FAULTS, FaultPlan, broken_stream, problem_of, spoiled
+from looprig.server.faults import (
+    REPLY_FAULTS,
+    STATUS_FAULTS,
+    FaultPlan,
+    broken_stream,
+    problem_of,
+    spoiled,
+    with_late_id,
+)
 from looprig.server.journal import Journal
 from looprig.server.limits import Limits, OverLimit
 from looprig.server.ready import EVENTS, JSON, Heads, Ready, key_of
@@ -31,7 +39,7 @@ KEYS_MAX = 10_000
 
 
 class Saying(msgspec.Struct, kw_only=True):
-    """What is said to a request; ``broken`` names the fault that befalls it on its way."""
+    """What is said to a request; ``broken`` names the fault that befalls it on its way, ``late`` is about call ids."""
 
     received: Received
     step: Step
@@ -40,6 +48,7 @@ class Saying(msgspec.Struct, kw_only=True):
     stop: str
     usage: Usage
     broken: str | None
+    late: bool = False
 
 
 class Repeated(msgspec.Struct):
@@ -69,7 +78,7 @@ class Exchange:
         self._limits: dict[str, Limits] = {}
         self._limited = settings.requests_per_minute is not None or settings.tokens_per_minute is not None
         self._waits = settings.pace.any or settings.delays
-        self._repeats = not settings.judge and not settings.faults
+        self._repeats = not settings.judge and not settings.faults and not self._limited
 
     def reply(
         self,
@@ -105,7 +114,7 @@ class Exchange:
             received = msgspec.structs.replace(received, stream=stream)
         ready, saying = self._checked(provider, conversation, received, limits)
         if self._repeats and saying is not None and not saying.step.faults:
-            conversation.repeated = Repeated(raw, model, stream, saying)
+            conversation.repeated = Repeated(raw, model, stream, _cached(name, saying))
         return ready
 
     def _checked(
@@ -191,6 +200,7 @@ class Exchange:
             stop=stop,
             usage=Usage(prompt=prompt.prompt, cached=prompt.cached, completion=completion),
             broken=None if kind in REPLY_FAULTS else kind,
+            late=kind == "late_id",
         )
 
     def _given(self, provider: Provider, conversation: Conversation, saying: Saying, limits: Limits | None) -> Ready:
@@ -277,6 +287,8 @@ class Exchange:
         if broken:
             error = provider.broken_off(provider.fault("overloaded")) if broken == "error_event" else b""
             stream = broken_stream(broken, stream, error)
+        if saying.late:
+            stream = with_late_id(stream)
         head = self._heads[provider.name].of(f"req_{answer.id}", EVENTS, None, more)
         whole = broken not in ("drop", "stall")
         if not self._waits and whole:
@@ -294,6 +306,14 @@ class Exchange:
         parts[0] = (parts[0][0], stream.head + parts[0][1])
         parts[-1] = (parts[-1][0], parts[-1][1] + stream.tail)
         return parts
+
+
+def _cached(provider: str, saying: Saying) -> Saying:
+    """Return what is said when the same is asked again: then the cache has all of the prompt."""
+    tokens = saying.usage.prompt
+    if tokens < CACHED_FROM.get(provider, 1024):
+        return saying
+    return msgspec.structs.replace(saying, usage=msgspec.structs.replace(saying.usage, cached=tokens))
 
 
 def _ident(conversation: Conversation) -> str:

@@ -34,6 +34,7 @@ STREAM_FAULTS: Mapping[str, str] = {
 REPLY_FAULTS: Mapping[str, str] = {
     "duplicate_id": "all calls of a reply have the id of the first",
     "broken_arguments": "the arguments of the last call end early",
+    "late_id": "the id of the first call comes with its arguments and not before (streams of Chat Completions)",
 }
 """What is wrong with a reply that arrives whole."""
 
@@ -138,9 +139,23 @@ def spoiled(kind: str, message: Message) -> Message:
         return message
     if kind == "duplicate_id":
         calls = tuple(msgspec.structs.replace(call, id=calls[0].id) for call in calls)
-    else:
+    elif kind == "broken_arguments":
         calls = (*calls[:-1], msgspec.structs.replace(calls[-1], arguments=calls[-1].arguments[:-1]))
     return msgspec.structs.replace(message, tool_calls=calls)
+
+
+_FIRST_ID = re.compile(rb'(?<="index":0,)("id":"[^"]+",)("type":"function",)')
+
+
+def with_late_id(stream: Stream) -> Stream:
+    """Return the stream with the first call's id in the event of its first arguments."""
+    found = _FIRST_ID.search(stream.head)
+    if found is None or not stream.deltas:
+        return stream
+    head = stream.head[: found.start(1)] + stream.head[found.end(1) :]
+    call = b'"tool_calls":[{"index":0,'
+    first = stream.deltas[0].replace(call, call + found[1], 1)
+    return Stream(head=head, deltas=[first, *stream.deltas[1:]], tail=stream.tail)
 
 
 def broken_stream(kind: str, stream: Stream, error: bytes) -> Stream:

@@ -354,6 +354,8 @@ class Sessions:
                 found = found or self._new(provider, scenario, int(name), counted=True)
             else:
                 found = self._counted(provider, scenario)
+            if len(self._names) >= KNOWN_MAX:
+                self._names.clear()
             self._names[whose] = found.number
         return found
 

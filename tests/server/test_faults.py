@@ -166,6 +166,23 @@ def test_replies(kind: str):
         assert [True, True, False] == [_is_json(b"data: " + call["function"]["arguments"].encode()) for call in calls]
 
 
+def test_late_id():
+    """
+    The first call's id may come with its arguments; a client that joins what belongs together still has all of it.
+    """
+    app = served(talk(2, {0: 1}), faults=(parse_fault("late_id"),))
+
+    ready = chat(app, [user("[#s0t0] hi")], stream=True)
+
+    events = [json.loads(line[6:]) for line in ready.body.splitlines() if line.startswith(b"data: {")]
+    deltas = [call for event in events for call in event["choices"][0]["delta"].get("tool_calls", ())]
+    first = [call for call in deltas if call["index"] == 0]
+    assert "id" not in first[0]
+    assert "read_file" == first[0]["function"]["name"]
+    assert "call_s0t0r0c0" == first[1]["id"]
+    assert {"path", "ref"} == json.loads("".join(call["function"]["arguments"] for call in first)).keys()
+
+
 def test_faults_of_the_scenario():
     """
     What the scenario plans to go wrong goes wrong, as often as it plans; a timeout is an error, unless delays apply.

@@ -210,3 +210,22 @@ def test_unjudged():
     assert {200} == statuses
     assert 400 == refused.status
     assert {"C1": 1} == broken(app)
+
+
+def test_same_request_again():
+    """
+    Where nothing is judged the same request gets the same reply again, under another id, and its prompt is cached then;
+    a request that differs in one byte is looked at.
+    """
+    app = served(talk(3, {}), judge=False)
+    long = [user("[#s0t0] " + "long " * 1000)]
+
+    first, second, third = (json.loads(chat(app, long).body) for _ in range(3))
+    other = json.loads(chat(app, [user("[#s0t1] " + "long " * 1000)]).body)
+    refused = chat(app, [{"role": "tool", "tool_call_id": "x", "content": "[#s0t1]"}])
+
+    assert first["choices"] == second["choices"] == third["choices"] != other["choices"]
+    assert 4 == len({each["id"] for each in (first, second, third, other)})
+    cached = [each["usage"]["prompt_tokens_details"]["cached_tokens"] for each in (first, second, third)]
+    assert [0, first["usage"]["prompt_tokens"], first["usage"]["prompt_tokens"]] == cached
+    assert 400 == refused.status
