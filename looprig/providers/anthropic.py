@@ -16,9 +16,9 @@ import msgspec
 
 from looprig.messages import Message
 from looprig.providers import anthropic_wire, models
-from looprig.providers.anthropic_items import ID_PATTERN, ITEMS, Item, bad, explain
+from looprig.providers.anthropic_items import ID_PATTERN, ITEMS, Item, Text, bad, explain
 from looprig.providers.anthropic_reading import messages_of, spelled, system_of
-from looprig.providers.anthropic_rules import Walk
+from looprig.providers.anthropic_rules import Settings, Walk
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
 from looprig.tokens import Counter, estimate, message_tokens
 
@@ -48,22 +48,25 @@ class Anthropic:
     def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
         """Read and check a request; see `looprig.providers.base.Provider`."""
         try:
-            request = opened(raw, "messages", seen)
-            walk = _settings(_model(request.fields), request.fields)
-            if request.extends and walk.settings() != seen.state.settings():
-                request = opened(raw, "messages", Seen())  # other rules hold than before: from the start
-            if request.extends:
-                walk = seen.state.onward()
-            items = _items(request, walk.count)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._checked(raw, opened(raw, "messages", seen), seen)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(bad("JSON", f"The request body is not valid JSON: {error}", pinned=False)) from None
-        walk.through(items)
-        walk.count += len(items)
-        messages = [*seen.messages, *messages_of(items)] if request.extends else messages_of(items)
-        whole = [*system_of(request.fields.get("system")), *messages]
-        self._fits(raw, whole, request.fields)
-        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
+
+    def _checked(self, raw: bytes, request: Body, seen: Seen) -> Received:
         fields = request.fields
+        settings = _settings(_model(fields), fields)
+        if request.extends and seen.state.settings != settings:
+            request = opened(raw, "messages", Seen())  # other rules hold than before: from the start
+        walk: Walk = seen.state.onward() if request.extends else Walk(settings)
+        items = _items(request, walk.count)
+        walk.through(items)
+        new = messages_of(items, walk.count)
+        walk.count += len(items)
+        messages = [*seen.messages, *new] if request.extends else new
+        system = system_of(fields.get("system"))
+        whole = [*system, *messages] if system else messages
+        self._fits(raw, whole, fields)
+        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
         return Received(fields=fields, model=fields["model"], messages=whole, stream=fields.get("stream") is True)
 
     def _fits(self, raw: bytes, messages: Sequence[Message], fields: Mapping[str, Any]) -> None:
@@ -88,7 +91,7 @@ class Anthropic:
         if start and seen.state is not None and seen.state.count == start:
             walk = seen.state.onward()
         else:
-            walk, start = _settings(models.find("anthropic", JUDGED_AS), {}), 0
+            walk, start = Walk(_settings(models.find("anthropic", JUDGED_AS), {})), 0
         new = [item for item in map(spelled, messages[start:]) if item is not None]
         try:
             _ids(new)
@@ -162,6 +165,7 @@ def _items(request: Body, first: int) -> list[Item]:
         wrong, extra = explain(request.new, first)
         if wrong or not extra:
             raise Refused(wrong or bad("A0", f"messages: {error}", pinned=False)) from None
+    _system(fields)
     _max_tokens(fields)
     _known(fields)
     if extra is not None:
@@ -203,6 +207,15 @@ def _tools(fields: Mapping[str, Any]) -> None:
             raise Refused(bad("A20", f"tools.{number}.custom.name: String should match pattern '^{_NAMES}$'"))
 
 
+def _system(fields: Mapping[str, Any]) -> None:
+    if isinstance(fields.get("system", ""), str):
+        return
+    try:
+        msgspec.convert(fields["system"], list[Text])
+    except msgspec.ValidationError as error:
+        raise Refused(bad("A0", f"system: {error}", pinned=False)) from None
+
+
 def _max_tokens(fields: Mapping[str, Any]) -> None:
     limit = fields.get("max_tokens")
     if limit is None:
@@ -212,14 +225,14 @@ def _max_tokens(fields: Mapping[str, Any]) -> None:
 
 
 def _known(fields: Mapping[str, Any]) -> None:
-    for key in fields:
-        if key not in KEYS:
-            raise Refused(bad("A19", f"{key}: Extra inputs are not permitted"))
+    if not fields.keys() <= KEYS:
+        key = next(key for key in fields if key not in KEYS)
+        raise Refused(bad("A19", f"{key}: Extra inputs are not permitted"))
 
 
-def _settings(profile: models.Profile | None, fields: Mapping[str, Any]) -> Walk:
+def _settings(profile: models.Profile | None, fields: Mapping[str, Any]) -> Settings:
     assert profile is not None
-    return Walk(prefill=profile.prefill, system_inside=profile.system_inside, thinking=_thinks(fields))
+    return Settings(profile.prefill, profile.system_inside, _thinks(fields))
 
 
 def _thinks(fields: Mapping[str, Any]) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from looprig.providers.anthropic_calm import calm
 from looprig.providers.anthropic_items import (
@@ -34,12 +36,16 @@ def signature(thinking: str) -> str:
     return SIGNED + hashlib.sha256(thinking.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Walk:
-    """What the rules know of a conversation after its last entry.
+class Settings(NamedTuple):
+    """What the model and the request allow and want: walked with others, a conversation is walked from its start."""
 
-    ``prefill``, ``system_inside`` and ``thinking`` are what the model and the request allow and want; walked with
-    others, the conversation has to be walked from its start.
-    """
+    prefill: bool = True
+    system_inside: bool = False
+    thinking: bool = False
+
+
+class Walk:
+    """What the rules know of a conversation after its last entry."""
 
     __slots__ = (
         "answered",
@@ -48,18 +54,17 @@ class Walk:
         "fresh",
         "ids",
         "last",
-        "prefill",
         "role",
+        "settings",
         "size",
-        "system_inside",
         "thinking",
         "thoughts",
         "turn",
         "waiting",
     )
 
-    def __init__(self, *, prefill: bool = True, system_inside: bool = False, thinking: bool = False) -> None:
-        self.prefill, self.system_inside, self.thinking = prefill, system_inside, thinking
+    def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008  it is immutable
+        self.settings, self.thinking = settings, settings.thinking
         self.count = 0
         """Messages walked so far, where it is messages that are judged."""
         self.turn, self.role, self.size = -1, "", 0
@@ -70,30 +75,28 @@ class Walk:
         self.waiting: list[str] = []
         self.answered: list[str] = []
         """The calls of the turn before that have no result yet, and those that have."""
-        self.chain: tuple[int, Any] | None = None
-        """The turn that began the chain of tool calls under way, and its first block."""
+        self.chain: tuple[int, str] | None = None
+        """The turn that began the chain of tool calls under way, and the kind of its first block."""
         self.last: Any = None
         """The last block of the last assistant turn."""
         self.thoughts: list[tuple[int, Thinking | RedactedThinking]] = []
         """The thinking blocks of the last assistant turn with their numbers."""
 
-    def settings(self) -> tuple[bool, bool, bool]:
-        """Return what the model and the request allow and want."""
-        return self.prefill, self.system_inside, self.thinking
-
     def onward(self) -> Walk:
         """Return a walk that goes on from here and leaves this one as it is."""
-        copy = Walk.__new__(Walk)
-        for name in _SIMPLE:
-            setattr(copy, name, getattr(self, name))
-        copy.fresh = set()
+        copy = Walk(self.settings)
+        copy.count, copy.turn, copy.role, copy.size = self.count, self.turn, self.role, self.size
+        copy.ids, copy.chain, copy.last = self.ids, self.chain, self.last
         copy.waiting, copy.answered, copy.thoughts = self.waiting[:], self.answered[:], self.thoughts[:]
         return copy
 
     def accepted(self) -> Walk:
         """Say that the request was accepted: its calls count for the requests that follow."""
-        self.ids |= self.fresh
-        self.fresh = set()
+        if self.fresh:
+            self.ids |= self.fresh
+            self.fresh = set()
+        if self.last.__class__ is ToolUse:
+            self.last = _SOME_CALL  # a call's input holds on to the whole body
         return self
 
     def through(self, items: Sequence[Item], start: int = 0) -> None:
@@ -163,7 +166,7 @@ class Walk:
     def assistant(self, content: Content) -> None:
         """Take the next entry, of the assistant."""
         if self.role != "assistant":
-            if self.role == "user" and self.size and not self.waiting and not self.thinking:
+            if self.role == "user" and self.size and not (self.waiting or self.thinking or self.thoughts):
                 self.turn += 1
                 self.role, self.size = "assistant", 0
             else:
@@ -188,11 +191,11 @@ class Walk:
             self.size = size
             self.last = block
             if self.thinking and self.chain is None:
-                self.chain = self.turn, content[0]
+                self.chain = self.turn, _kind(content[0])
 
     def system(self, item: Item) -> None:
         """Take the next entry, of the system."""
-        if not self.system_inside:
+        if not self.settings.system_inside:
             # The text of the models that take none; whether they say it of one past the head too is not recorded.
             text = (
                 'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, '
@@ -209,9 +212,11 @@ class Walk:
             raise Refused(bad("A9", text))
         if self.role != "system":
             self._close()
+            if self.role == "user" and not self.answered:
+                self.chain = None
             self.turn, self.role, self.size = self.turn + 1, "system", 0
             self.answered = []
-        blocks = [Text(text=item.content)] if isinstance(item.content, str) else item.content
+        blocks = [Text(text=item.content)] * bool(item.content) if isinstance(item.content, str) else item.content
         for block in blocks:
             self._other(block, self.size)
             self.size += 1
@@ -226,7 +231,8 @@ class Walk:
             self._close()
             if self.thinking and self.role == "user" and self.answered:
                 self._chain_begins_thinking()
-        self._thoughts_unchanged()
+        if self.thoughts:
+            self._thoughts_unchanged()
 
     # What opens and closes a turn.
 
@@ -249,10 +255,12 @@ class Walk:
                 self._empty_user()
             if not self.answered:
                 self.chain = None
+        elif self.role == "system":
+            self._close()
         elif self.turn < 0:
             # Recorded in 2024; whether the models of 2026 still say so is not known.
             text = 'messages: first message must use the "user" role'
-            raise Refused(bad("A7", text, pinned=not self.system_inside))
+            raise Refused(bad("A7", text, pinned=not self.settings.system_inside))
         self.turn += 1
         self.role, self.size, self.last = "assistant", 0, None
         if self.thoughts:
@@ -269,11 +277,12 @@ class Walk:
             self._full_assistant()
             if self.waiting:
                 self._unanswered()
+        elif not self.size:
+            self._empty(pinned=False)  # the words are general, but of a system turn they are not recorded
 
     def _full_assistant(self) -> None:
         if not self.size:
-            text = "all messages must have non-empty content except for the optional final assistant message"
-            raise Refused(bad("A13", f"messages.{self.turn}: {text}"))
+            self._empty()
         if self.last.__class__ is Thinking or self.last.__class__ is RedactedThinking:
             text = f"messages.{self.turn}: The final block in an assistant message cannot be `thinking`."
             raise Refused(bad("A24", text, pinned=self.last.__class__ is Thinking))
@@ -291,14 +300,23 @@ class Walk:
                 words = "contain non-whitespace text" if block.text else "be non-empty"
                 raise Refused(bad("A14", f"messages: text content blocks must {words}"))
         elif kind is Thinking or kind is RedactedThinking:
+            if self.role != "assistant":
+                self._misplaced(block, size)
             self.thoughts.append((size, block))
         elif kind is ToolUse or kind is ToolResult:
-            # Real requests of this kind are refused too; the text is from memory.
-            word, role = ("tool_use", "assistant") if kind is ToolUse else ("tool_result", "user")
-            place = f"messages.{self.turn}.content.{size}"
-            raise Refused(bad("A0", f"{place}: `{word}` blocks can only be in `{role}` messages", pinned=False))
+            self._misplaced(block, size)
+
+    def _misplaced(self, block: Any, size: int) -> None:
+        # Real requests of this kind are refused too; the text is from memory.
+        word, role = block.__struct_config__.tag, "user" if block.__class__ is ToolResult else "assistant"
+        text = f"messages.{self.turn}.content.{size}: `{word}` blocks can only be in `{role}` messages"
+        raise Refused(bad("A0", text, pinned=False))
 
     # What is said of each fault.
+
+    def _empty(self, *, pinned: bool = True) -> None:
+        text = "all messages must have non-empty content except for the optional final assistant message"
+        raise Refused(bad("A13", f"messages.{self.turn}: {text}", pinned=pinned))
 
     def _empty_user(self) -> None:
         raise Refused(bad("A12", f"messages.{self.turn}: user messages must have non-empty content"))
@@ -337,7 +355,7 @@ class Walk:
     def _end_of_assistant(self) -> None:
         if self.waiting:
             self._unanswered()
-        if not self.prefill:
+        if not self.settings.prefill:
             text = (
                 "This model does not support assistant message prefill. The conversation must end with a user message."
             )
@@ -353,10 +371,9 @@ class Walk:
         # between the calls of a chain a model need not think again, so the chain's first one is asked.
         if self.chain is None:
             return
-        turn, block = self.chain
-        if block.__class__ is Thinking or block.__class__ is RedactedThinking:
+        turn, found = self.chain
+        if found in ("thinking", "redacted_thinking"):
             return
-        found = block.__struct_config__.tag
         text = (
             f"messages.{turn}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. "
             "When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
@@ -382,4 +399,8 @@ class Walk:
                 raise Refused(bad("A23", text))
 
 
-_SIMPLE = tuple(name for name in Walk.__slots__ if name not in {"fresh", "waiting", "answered", "thoughts"})
+def _kind(block: Any) -> str:
+    return str(block.__struct_config__.tag)
+
+
+_SOME_CALL = ToolUse(id="", name="", input=msgspec.Raw(b"{}"))

@@ -40,21 +40,24 @@ class Gemini:
     def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
         """Read and check a request; see `looprig.providers.base.Provider`. Whether it streams is said by its path."""
         try:
-            request = opened(raw, "contents", seen)
-            fields = request.fields
-            profile = _profile(model or fields.get("model"))
-            before: Walk = seen.state if request.extends else Walk()
-            contents = _contents(request, before.number)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._checked(raw, opened(raw, "contents", seen), seen, model)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(invalid("JSON", f"Invalid JSON payload received. {error}", pinned=False)) from None
+
+    def _checked(self, raw: bytes, request: Body, seen: Seen, model: str | None) -> Received:
+        fields = request.fields
+        profile = _profile(model or fields.get("model"))
+        before: Walk = seen.state if request.extends else Walk()
+        contents = _contents(request, before.number)
         walk = before.onward()
         walk.through(contents)
         walk.end(signatures=profile.signatures)
         new = Reader(before.number, before.open).messages_of(contents)
         messages = [*seen.messages, *new] if request.extends else new
-        whole = [*system_of(fields.get("systemInstruction", fields.get("system_instruction"))), *messages]
+        system = system_of(fields.get("systemInstruction", fields.get("system_instruction")))
+        whole = [*system, *messages] if system else messages
         self._fits(raw, whole, self._window or profile.window)
-        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk
+        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
         name = str(model or fields["model"]).removeprefix("models/")
         return Received(fields=fields, model=name, messages=whole, stream=False)
 
@@ -83,7 +86,7 @@ class Gemini:
             walk.end(signatures=False)
         except Refused as refused:
             return refused.problem
-        walk.count, seen.state = len(messages), walk
+        walk.count, seen.state = len(messages), walk.accepted()
         return None
 
     def answer(self, said: Answer, received: Received) -> bytes:
@@ -93,10 +96,6 @@ class Gemini:
     def stream(self, said: Answer, received: Received) -> Stream:
         """Return the events of a streamed response (``alt=sse``)."""
         return gemini_wire.stream(said, signed=_signed(received))
-
-    def array(self, said: Answer, received: Received) -> Stream:
-        """Return a streamed response where no events are asked for: one JSON array, ``application/json``."""
-        return gemini_wire.array(said, signed=_signed(received))
 
     def problem(self, problem: Problem, request_id: str) -> bytes:
         """Return the body of an error; Gemini's names no request."""

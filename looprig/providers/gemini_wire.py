@@ -1,4 +1,4 @@
-"""How Gemini says an answer: as one body, as server-sent events, and as one JSON array that comes in pieces."""
+"""How Gemini says an answer: as one body, and as server-sent events, of which the data make the array form too."""
 
 from __future__ import annotations
 
@@ -25,12 +25,6 @@ def body(said: Answer, *, signed: bool) -> bytes:
 def stream(said: Answer, *, signed: bool) -> Stream:
     """Return *said* as server-sent events: each is a whole response with what is new, without a name."""
     return Stream(head=b"", deltas=[_EVENT % chunk for chunk in _chunks(said, signed=signed)], tail=b"")
-
-
-def array(said: Answer, *, signed: bool) -> Stream:
-    """Return *said* as the JSON array that the API streams where nobody asks for events."""
-    first, *others = _chunks(said, signed=signed)
-    return Stream(head=b"[", deltas=[first, *(b",\r\n" + chunk for chunk in others)], tail=b"]")
 
 
 def _chunks(said: Answer, *, signed: bool) -> list[bytes]:

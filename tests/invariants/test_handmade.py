@@ -527,7 +527,7 @@ CASES = (
     ),
     rejected("LR202", f"{GROUP}; reply; turn 1; ask U0 T0a A0 U1", "LR121", contract=RESPONSES),
     accepted("LR203", f"{WIDE} C0 T0a T0b", contract=ANTHROPIC),
-    accepted("LR203", f"system 0; {GROUP}", contract=ANTHROPIC),
+    accepted("LR203", "system 0; turn 0 1; ask S0 U0; reply; ask S0 U0 C0 T0a", contract=ANTHROPIC),
     rejected(
         "LR203",
         f"{TALK} A0 U1",
@@ -537,7 +537,7 @@ CASES = (
     ),
     rejected("LR203", f"{WIDE} C0 T0a", "LR122", contract=ANTHROPIC),
     accepted("LR204", f"{WIDE} C0 T0a T0b", contract=GEMINI),
-    accepted("LR204", f"system 0; {GROUP}", contract=GEMINI),
+    accepted("LR204", "system 0; turn 0 1; ask S0 U0; reply; ask S0 U0 C0 T0a", contract=GEMINI),
     rejected(
         "LR204",
         f"{WIDE} C0 T0a",

@@ -334,6 +334,10 @@ LEGAL: dict[str, tuple[list[Entry], dict[str, Any]]] = {
         [user(), assistant(thought("x", signature("y")), text()), user(), assistant(thought(), text()), user()],
         THINKING,
     ),
+    "older thoughts may be changed, with thinking off": (
+        [user(), assistant(thought("x", signature("y")), text()), user(), assistant(text()), user()],
+        {},
+    ),
     "adaptive thinking": ([user(), assistant(use()), user([result()])], {"thinking": {"type": "adaptive"}}),
     "an image": ([user([{"type": "image", "source": {"type": "url", "url": "https://x"}}])], {}),
     "A20, a server tool": ([user()], {"tools": [{"type": "web_search_20250305", "name": "web search"}]}),

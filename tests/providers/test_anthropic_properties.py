@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,9 @@ from looprig.messages import Message
 from looprig.providers import anthropic_rules
 from looprig.providers.anthropic import Anthropic
 from looprig.providers.anthropic_calm import Stretch
+from looprig.providers.anthropic_rules import signature
 from looprig.providers.base import Problem, Refused, Seen
+from tests.providers.plain_anthropic import broken
 from tests.providers.spoken import calls_in, conversations, without_call, without_result
 
 PROVIDER = Anthropic()
@@ -79,6 +82,8 @@ BLOCKS = st.sampled_from(
         {"type": "tool_result", "tool_use_id": "a", "content": "x"},
         {"type": "tool_result", "tool_use_id": "b", "content": "x"},
         {"type": "thinking", "thinking": "x", "signature": "y"},
+        {"type": "thinking", "thinking": "x", "signature": signature("x")},
+        {"type": "thinking", "thinking": "x", "signature": signature("y")},
     ]
 )
 ENTRIES = st.fixed_dictionaries(
@@ -90,6 +95,10 @@ ENTRIES = st.fixed_dictionaries(
 ANYTHING = st.lists(ENTRIES, max_size=7)
 GROWN = conversations().map(lambda messages: [entry(message) for message in messages])
 ENTRY_LISTS = ANYTHING | st.builds(lambda whole, more: whole + more, GROWN, ANYTHING)
+TURNS = st.tuples(st.lists(BLOCKS, max_size=3), st.lists(BLOCKS, max_size=3)).map(
+    lambda pair: [{"role": "assistant", "content": pair[0]}, {"role": "user", "content": pair[1]}]
+)
+CHAINS = st.lists(TURNS, max_size=4).map(lambda turns: [{"role": "user", "content": "a"}, *itertools.chain(*turns)])
 SETTINGS = st.fixed_dictionaries(
     {"model": st.sampled_from([NEW, OLD])},
     optional={"thinking": st.just({"type": "enabled"}), "tools": st.just([{"name": "read"}])},
@@ -116,6 +125,20 @@ def test_calm(entries: list[Any], fields: dict[str, Any]):
     fast = verdict(raw, Seen())
     with mock.patch.object(anthropic_rules, "calm", lambda _items, _start, role, ids: Stretch(0, role, ids, [], [])):
         assert verdict(raw, Seen()) == fast
+
+
+@given(ENTRY_LISTS | CHAINS, SETTINGS)
+def test_plainly(entries: list[Any], fields: dict[str, Any]):
+    """
+    What is refused breaks the rule that is named, as it is written down once more without a thought for speed.
+    """
+    new = fields["model"] == NEW
+    rules = broken(entries, prefill=not new, system_inside=new, thinking="thinking" in fields)
+    found = verdict(request(entries, **fields), Seen())
+    if isinstance(found, Problem):
+        assert found.rule in rules
+    else:
+        assert set() == rules
 
 
 @given(conversations(), st.data())
