@@ -49,7 +49,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _reply(model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": TEXT, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": TEXT, "refusal": None, "annotations": []}
     return {
         "id": "chatcmpl-bare",
         "object": "chat.completion",
