@@ -142,6 +142,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``mask``: the text that the loop puts in place of old tool results, once the model has seen them.
     ``asks_approval``: every call of a ``destructive`` tool is put to ``tools.approve`` first.
     ``skips_dependants``: where a tool call fails, those later in its round that conflict with it need not run.
+    ``providers``: names of the providers whose rules every request keeps: ``openai-chat``, ``openai-responses``,
+    ``anthropic``, ``gemini``.
     ``waive``: code of an invariant to the reason why it does not apply; printed in every report.
     """
 
@@ -155,6 +157,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mask: str | None = None
     asks_approval: bool = False
     skips_dependants: bool = False
+    providers: tuple[str, ...] = ()
     waive: Mapping[str, str] = {}
 
 

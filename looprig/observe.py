@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from looprig.ledger import positions_of
 from looprig.loop import Contract
@@ -116,6 +116,8 @@ class SessionState:
     turn: int = -1
     plan: Turn | None = None
     requests: int = 0
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What invariants remember of the session from one request to the next, each under a name of its own."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from looprig.report.figures import count
 from looprig.report.table import visible
 from looprig.runner import RunOptions, recorded_scenario, run
 from looprig.target import Target, TargetError, find
-from looprig.trace import RunEnded, read
+from looprig.trace import RunEnded, SessionStarted, read
 
 __all__ = ["Seen", "TargetError", "again", "judge"]
 
@@ -46,13 +46,14 @@ def again(path: Path, target: Target | None) -> Seen:
         TargetError, LoopError: where the loop cannot be had or driven.
     """
     head, scenario = recorded_scenario(path)
+    providers = next((event.contract.providers for event in read(path) if isinstance(event, SessionStarted)), ())
     target = target or find(head.loop)
     outcome = run(
         scenario,
         target.make(),
         loop=target.spec,
         clock=RealClock() if head.clock == "real" else VirtualClock(),
-        options=RunOptions(tokens=head.tokens),
+        options=RunOptions(tokens=head.tokens, providers=providers),
     )
     if outcome.unusable:
         raise TargetError(outcome.unusable)

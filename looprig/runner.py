@@ -33,6 +33,7 @@ from looprig.subject import (
     blamed,
     contract_of,
     described,
+    for_providers,
     has,
     history_of,
     is_coroutine_function,
@@ -97,13 +98,15 @@ class Outcome:
 class RunOptions:
     """How to run: where to record to (None for nowhere), the token counter, whether to judge, the contract.
 
-    ``contract`` stands in for what the loop itself declares. ``on_turn`` is told how many turns are done.
+    ``contract`` stands in for what the loop itself declares; ``providers`` are added to those that it names.
+    ``on_turn`` is told how many turns are done.
     """
 
     trace: Path | None = None
     tokens: str = "estimate"
     judge: bool = True
     contract: Contract | None = None
+    providers: tuple[str, ...] = ()
     turn_limit_s: float = TURN_LIMIT_S
     on_turn: Callable[[int], None] | None = None
 
@@ -431,7 +434,7 @@ class _Player:
                 "it may do so in send(text) only"
             )
         session.tell(self._sink.emit)
-        contract = self._options.contract or contract_of(loop)
+        contract = for_providers(self._options.contract or contract_of(loop), self._options.providers)
         session.trim = loop.trim if has(loop, "trim") else None
         session.ledger.mask = contract.mask
         listener = _Listener(session, contract.trigger)

@@ -14,6 +14,7 @@ import msgspec
 
 from looprig.loop import Contract
 from looprig.messages import Message, message_from_dict
+from looprig.providers import PROVIDERS
 
 
 class LoopError(Exception):
@@ -95,6 +96,19 @@ def contract_of(loop: Any) -> Contract:
         return msgspec.convert(_known(declared), Contract, from_attributes=True)
     except msgspec.ValidationError as error:
         raise LoopError(f"the loop's contract cannot be read: {error}") from None
+
+
+def for_providers(contract: Contract, more: tuple[str, ...] = ()) -> Contract:
+    """Return *contract* with *more* providers whose rules are kept.
+
+    Raises:
+        LoopError: where there is no such provider.
+    """
+    names = tuple(dict.fromkeys((*contract.providers, *more)))
+    unknown = [name for name in names if name not in PROVIDERS]
+    if unknown:
+        raise LoopError(f"the contract names the unknown provider {unknown[0]!r}; known are {', '.join(PROVIDERS)}")
+    return msgspec.structs.replace(contract, providers=names)
 
 
 def _known(declared: Any) -> Any:

@@ -21,7 +21,10 @@ DEFAULT_SEED = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a suite is run: seeds, scenario parameters as text, clock, token counter, where recordings go."""
+    """How a suite is run: seeds, scenario parameters as text, clock, token counter, where recordings go.
+
+    ``providers`` are those whose rules every request has to keep, beside those that the loop names.
+    """
 
     seed: int = DEFAULT_SEED
     seeds: int = 1
@@ -30,6 +33,7 @@ class Settings:
     tokens: str = "estimate"
     traces: Path | None = None
     turn_limit_s: float = 60.0
+    providers: tuple[str, ...] = ()
     scenario_paths: Sequence[Path] = ()
 
     def new_clock(self) -> Clock:
@@ -64,6 +68,7 @@ class Step:
                 trace=self.trace_path() if record else None,
                 tokens=self.settings.tokens,
                 turn_limit_s=self.settings.turn_limit_s,
+                providers=self.settings.providers,
                 on_turn=None if on_turn is None else lambda done: on_turn(done, turns),
             ),
         )
@@ -83,6 +88,8 @@ class Step:
         for name, text in self.settings.parameters.items():
             if accepts(self.file, name):
                 words += ["--set", f"{name}={text}"]
+        for provider in self.settings.providers:
+            words += ["--provider", provider]
         if self.settings.clock != "virtual":
             words += ["--clock", self.settings.clock]
         if self.settings.tokens != "estimate":

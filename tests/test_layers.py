@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
-_PLAYED = _SEEN | {"clock", "script", "retained", "invariants", "metrics", "version"}
+_PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "target", "suite", "progress"}
-_SHOWN = _ASSEMBLED | {"compare", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {"compare", "phase3", "providers", "server", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -34,14 +34,15 @@ LAYERS: dict[str, set[str]] = {
     "providers": {"messages", "tokens"},
     "invariants": _SEEN | {"providers"},
     "metrics": _SEEN,
-    "subject": {"messages", "loop"},
+    "subject": {"messages", "loop", "providers"},
     "runner": _PLAYED | {"subject"},
     "content": {"scenario"},
     "target": {"content"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "server": _PLAYED | {"toolbox", "providers"},
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "phase3"},
+    "report": _ASSEMBLED | {"compare", "phase3", "server"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from looprig.invariants import pairing, said, tools, trimming, turns
+from looprig.invariants import pairing, providers, said, tools, trimming, turns
 from looprig.invariants.rule import VIEWS, Rule, Violation, shape
 from looprig.observe import RequestView, SessionView, TurnView, View, views
 from looprig.trace import Event
 
 RULES: Mapping[str, Rule] = {
-    rule.code: rule for family in (trimming, pairing, said, tools, turns) for rule in family.RULES
+    rule.code: rule for family in (trimming, pairing, said, tools, turns, providers) for rule in family.RULES
 }
 
 KEPT_PER_RULE = 20

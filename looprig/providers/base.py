@@ -83,13 +83,16 @@ class Seen:
 
     ``raw`` is the list of items as it was sent, ``items`` the same decoded, ``messages`` what they say in looprig's
     words (one item may be several messages, or none), ``state`` what the rules of order know after the last item.
-    Only a request that was accepted is remembered.
+    Only a request that was accepted is remembered. ``open`` is for `opened`: a body up to the end of its list, and
+    where in it the list begins; who reads a request that way keeps neither ``raw`` nor ``items``.
     """
 
-    __slots__ = ("items", "messages", "raw", "state")
+    __slots__ = ("begins", "items", "messages", "open", "raw", "state")
 
     def __init__(self) -> None:
         self.raw = b""
+        self.open = b""
+        self.begins = 0
         self.items: list[Any] = []
         self.messages: list[Message] = []
         self.state: Any = None
@@ -99,13 +102,15 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A request that breaks no rule.
 
     ``fields`` holds all of the body but its list of items; ``messages`` the whole conversation in looprig's words,
-    system text first where the provider has it apart. ``stream`` says whether events are wanted.
+    system text first where the provider has it apart. ``stream`` says whether events are wanted. ``context`` is what
+    the provider itself needs again to answer.
     """
 
     fields: Mapping[str, Any]
     model: str
     messages: list[Message]
     stream: bool
+    context: Any = None
 
 
 class Provider(Protocol):
@@ -184,4 +189,77 @@ def grown(raw: bytes, seen: Seen) -> tuple[list[Any], int]:
     return _ARRAY.decode(raw), 0
 
 
+class Body(msgspec.Struct, frozen=True):
+    """The body of a request, its list of items apart.
+
+    ``new`` is the JSON of the items that *seen* does not have, or None where the body has no such list; ``extends``
+    says whether there are others before them. ``open`` and ``begins`` are for the `Seen` of an accepted request.
+    """
+
+    fields: dict[str, Any]
+    new: bytes | None
+    extends: bool = False
+    open: bytes = b""
+    begins: int = 0
+
+
+def opened(raw: bytes, key: str, seen: Seen) -> Body:
+    """Decode the body of a request whose list *key* mostly has grown since *seen*, and only what is new of it.
+
+    One comparison of memory says whether the body begins as the one before, up to the end of its list. Then the
+    old items are cut out before it is decoded, and a number stands for them, so that it can be seen in which list they
+    were: a body may have another list of this name deep inside.
+
+    Raises:
+        msgspec.DecodeError: where the body is no JSON object.
+    """
+    if seen.open and raw.startswith(seen.open):
+        body = _extending(raw, key, seen)
+        if body is not None:
+            return body
+    fields = _FIELDS.decode(raw)
+    found = fields.pop(key, None)
+    items = None if found is None else bytes(found)
+    begins = _begin_of(raw, key, items) if items and items.startswith(b"[") else 0
+    return Body(_decoded(fields), items, False, *_kept(raw, begins, begins + len(items or b"")))
+
+
+def _extending(raw: bytes, key: str, seen: Seen) -> Body | None:
+    """Decode a body that begins as the one before; None where the list that goes on there is another one."""
+    begins, common = seen.begins, len(seen.open)
+    fields = _FIELDS.decode(b"%b[%b%b" % (raw[:begins], _STAND_IN, raw[common:]))
+    items = bytes(fields.pop(key, b""))
+    if not items.startswith(b"[" + _STAND_IN):
+        return None
+    new = items[len(_STAND_IN) + 1 :].lstrip(_SPACE).removeprefix(b",")
+    end = common + len(items) - len(_STAND_IN) - 1
+    return Body(_decoded(fields), b"[" + new, True, *_kept(raw, begins, end))
+
+
+def _begin_of(raw: bytes, key: str, items: bytes) -> int:
+    """Return where the list begins in the body, or 0 where that cannot be told."""
+    name = b'"%b"' % key.encode()
+    at = raw.find(name)
+    while at >= 0:
+        after = raw.find(b"[", at)
+        if after >= 0 and raw.startswith(items, after) and raw[at + len(name) : after].strip(_SPACE) == b":":
+            return after
+        at = raw.find(name, at + 1)
+    return 0
+
+
+def _kept(raw: bytes, begins: int, end: int) -> tuple[bytes, int]:
+    """Return what a `Seen` keeps of a body; nothing where the list is empty, since no comma would follow it."""
+    opened = raw[: end - 1].rstrip(_SPACE) if begins else b""
+    return (opened, begins) if len(opened) > begins + 1 else (b"", 0)
+
+
+def _decoded(fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    return {name: _ANY.decode(value) for name, value in fields.items()}
+
+
+_STAND_IN = b"7305861962548302917"
+_SPACE = b" \n\r\t"
+_ANY = msgspec.json.Decoder()
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY = msgspec.json.Decoder(list[Any])

@@ -336,6 +336,14 @@ class OwnIds(Async):
         return msgspec.structs.replace(reply, tool_calls=tuple(calls))
 
 
+class Portable(OwnIds):
+    """The correct loop for whichever provider: the ids of its calls are its own."""
+
+    contract = msgspec.structs.replace(
+        Careful.contract, providers=("openai-chat", "openai-responses", "anthropic", "gemini")
+    )
+
+
 class Respells(Dicts):
     """Reads the arguments of calls and writes them anew, as frameworks do that keep them as dicts."""
 
@@ -436,7 +444,7 @@ class Bare:
         return self._inner.send(text)
 
 
-CORRECT = (Careful, Async, Dicts, Tokens, Notes, Masks)
+CORRECT = (Careful, Async, Dicts, Tokens, Notes, Masks, Portable)
 HARMLESS = (
     RollsBack,
     RollsBackAsync,
@@ -886,6 +894,33 @@ class LeavesCallsOpen(Async):
             raise
 
 
+class WritesLongIds(Portable):
+    """Makes the ids of calls its own by writing the question into them."""
+
+    def ask(self) -> Core:
+        reply = yield from super().ask()
+        calls = (msgspec.structs.replace(call, id=f"{call.id}_{'question' * 5}") for call in reply.tool_calls)
+        return msgspec.structs.replace(reply, tool_calls=tuple(calls))
+
+
+class SendsCallsWithoutResults(DropsOldResults, Portable):
+    """Drops old results and keeps their calls, for a provider that pairs them wherever they stand."""
+
+
+class KeepsTheProvidersIds(Portable):
+    def ask(self) -> Core:
+        return Careful.ask(self)
+
+
+class BeginsWithACall(Portable):
+    """Keeps what fits, from a message of calls on."""
+
+    def trim(self, messages: Sequence[Message]) -> list[Message]:
+        kept = super().trim(messages)
+        first = next((number for number, message in enumerate(kept) if message.tool_calls), None)
+        return kept if len(kept) == len(messages) or first is None else kept[first:]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Which invariant has to find what
 
@@ -968,4 +1003,8 @@ FAULTS = (
     Planted("LR155", "turns model errors into an empty answer", SwallowsModelErrors, FAILING),
     Planted("LR156", "turns a cancellation into an answer", SwallowsCancellation, GIVEN_UP),
     Planted("LR157", "writes no results when it is cancelled", LeavesCallsOpen, GIVEN_UP),
+    Planted("LR201", "writes more into an id than it may hold", WritesLongIds),
+    Planted("LR202", "sends calls whose results it has dropped", SendsCallsWithoutResults),
+    Planted("LR203", "keeps ids that the provider uses again", KeepsTheProvidersIds, "repeated_ids"),
+    Planted("LR204", "begins the history with a message of calls", BeginsWithACall),
 )

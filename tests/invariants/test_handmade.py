@@ -24,6 +24,8 @@ TWO_NOTES = Contract(notes=("context", "summary"))
 MASKED = Contract(mask=MASK)
 ASKS = Contract(asks_approval=True)
 SKIPS = Contract(skips_dependants=True)
+CHAT, RESPONSES = Contract(providers=("openai-chat",)), Contract(providers=("openai-responses",))
+ANTHROPIC, GEMINI = Contract(providers=("anthropic",)), Contract(providers=("gemini",))
 MAY_REFUSE = {"may_be_refused": True}
 TWO_ROUNDS = Contract(rounds_max=2)
 DELETES = {"0a": call("delete_file")}
@@ -501,6 +503,50 @@ CASES = (
     accepted("LR157", "turn 0; ask U0; reply; answer; close"),
     rejected("LR157", f"{FULL}; close x", because="the history ends with calls that have no result: x"),
     rejected("LR157", f"{TOOLS}; wait 1; cancelled; close call_s0t0r0c0", plan={"cancel_after_s": 1.0}),
+    accepted("LR201", f"{WIDE} C0 T0a T0b", contract=CHAT),
+    accepted("LR201", f"{CHAIN} U0 C0 T0a C0.1 T0.1a", contract=CHAT),
+    rejected(
+        "LR201",
+        f"{WIDE} C0 T0a",
+        "LR122",
+        because="openai-chat would answer HTTP 400: An assistant message with 'tool_calls' must be followed by tool "
+        "messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: "
+        "call_s0t0r0c1",
+        contract=CHAT,
+    ),
+    rejected("LR201", f"{GROUP}; reply; turn 1; ask U0 T0a A0 U1", "LR121", contract=CHAT),
+    rejected("LR201", f"{TOOLS}; ask U0 C0 U0 T0a", "LR123", "LR131", contract=CHAT),
+    accepted("LR202", f"{WIDE} C0 T0a T0b", contract=RESPONSES),
+    accepted("LR202", f"{TALK} U0 A0 U1", contract=RESPONSES),
+    rejected(
+        "LR202",
+        f"{WIDE} C0 T0a",
+        "LR122",
+        because="openai-responses would answer HTTP 400: No tool output found for function call call_s0t0r0c1.",
+        contract=RESPONSES,
+    ),
+    rejected("LR202", f"{GROUP}; reply; turn 1; ask U0 T0a A0 U1", "LR121", contract=RESPONSES),
+    accepted("LR203", f"{WIDE} C0 T0a T0b", contract=ANTHROPIC),
+    accepted("LR203", f"system 0; {GROUP}", contract=ANTHROPIC),
+    rejected(
+        "LR203",
+        f"{TALK} A0 U1",
+        "LR104",
+        because='anthropic would answer HTTP 400: messages: first message must use the "user" role',
+        contract=ANTHROPIC,
+    ),
+    rejected("LR203", f"{WIDE} C0 T0a", "LR122", contract=ANTHROPIC),
+    accepted("LR204", f"{WIDE} C0 T0a T0b", contract=GEMINI),
+    accepted("LR204", f"system 0; {GROUP}", contract=GEMINI),
+    rejected(
+        "LR204",
+        f"{WIDE} C0 T0a",
+        "LR122",
+        because="gemini would answer HTTP 400: Please ensure that the number of function response parts is equal to "
+        "the number of function call parts of the function call turn.",
+        contract=GEMINI,
+    ),
+    rejected("LR204", f"{GROUP}; reply; turn 1; ask C0 T0a A0 U1", "LR104", contract=GEMINI),
 )
 
 

@@ -1,0 +1,41 @@
+"""Arguments as objects: what is no object comes back as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from looprig.providers.arguments import MALFORMED, object_of, text_of
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "[1]", '"a"', "null", '{"a": 1,}', "\ud800"])
+def test_malformed(arguments: str):
+    """
+    Arguments that are no object stand in one under a key of their own, and come back as they were.
+    """
+    assert {MALFORMED: arguments} == object_of(arguments)
+    assert arguments == text_of(object_of(arguments))
+
+
+@given(st.dictionaries(st.text(st.characters(codec="utf-8")), VALUES, max_size=3))
+def test_objects(values: dict[str, Any]):
+    """
+    Arguments as the scripted model writes them come back to the letter.
+    """
+    text = json.dumps(values)
+
+    assert text == text_of(object_of(text))
