@@ -644,7 +644,7 @@ def _served(given: dict[str, Any]) -> Any:
     from looprig.server.app import App
 
     parameters = _parameters(given["parameters"])
-    _check_tokens(given["tokens"])
+    given = {**given, "tokens": _tokens(given["tokens"])}
 
     def find(name: str) -> Any:
         file = content.find_scenario(name, given["scenario_paths"])
