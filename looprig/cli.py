@@ -565,9 +565,9 @@ def _serve_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--no-judge", is_flag=True, help="Judge no invariants: for load. The providers' rules stay."),
             click.option(
                 "--tokens",
-                type=click.Choice(["estimate", "o200k", "cl100k"]),
+                type=click.Choice(["estimate", "o200k", "cl100k", "best"]),
                 default="estimate",
-                help="How tokens are counted.",
+                help="How tokens are counted; see looprig run.",
                 show_default=True,
             ),
             click.option(
@@ -639,12 +639,11 @@ def serve_model_command(context: click.Context, /, command: tuple[str, ...], **g
 def _served(given: dict[str, Any]) -> Any:
     """Make the application that the options ask for."""
     from looprig import content
-    from looprig.providers import PROVIDERS
     from looprig.server import settings
     from looprig.server.app import App
 
     parameters = _parameters(given["parameters"])
-    given = {**given, "tokens": _tokens(given["tokens"])}
+    given["tokens"] = _tokens(given["tokens"])
 
     def find(name: str) -> Any:
         file = content.find_scenario(name, given["scenario_paths"])
@@ -654,7 +653,7 @@ def _served(given: dict[str, Any]) -> Any:
         return file.make(given["seed"], {key: text for key, text in parameters.items() if content.accepts(file, key)})
 
     try:
-        return App(settings.of_options(given, find(given["scenario"])), PROVIDERS, find)
+        return App(settings.of_options(given, find(given["scenario"])), find)
     except (content.ContentError, settings.BadSetting) as error:
         raise UsageProblem(str(error)) from error
 

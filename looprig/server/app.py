@@ -7,13 +7,18 @@ order (latencies, faults) is sent later. So the sessions need no locks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from looprig.providers.anthropic import Anthropic
 from looprig.providers.base import Problem, Provider, Refused, Seen
+from looprig.providers.gemini import Gemini
+from looprig.providers.openai_chat import OpenAIChat
+from looprig.providers.openai_responses import OpenAIResponses
+from looprig.providers.openai_store import Store
 from looprig.scenario import Scenario
 from looprig.server import journal as journals
 from looprig.server.exchange import CREATED_FROM, Exchange
@@ -45,15 +50,11 @@ PLAYS_KEPT = 100
 class App:
     """The strict model: see the module. ``find`` finds a scenario that a header names."""
 
-    def __init__(
-        self, settings: Settings, providers: Mapping[str, Provider], find: Callable[[str], Scenario] | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, find: Callable[[str], Scenario] | None = None) -> None:
         self.settings = settings
-        self.providers = providers
         self.closing = False
         self._find = find
         self._plays: dict[str, Play] = {}
-        self._paths = {path: name for path, name in PATHS.items() if name in providers}
         self._pages: Mapping[str, Callable[[Mapping[str, list[str]]], Ready]] = {
             "/health": self._health,
             "/v1/models": self._models,
@@ -65,6 +66,7 @@ class App:
 
     def begin(self, scenario: Scenario) -> None:
         """Play *scenario* from now on, with sessions and a journal that are empty."""
+        self.providers = providers_of(self.settings)
         self.play = Play(scenario)
         self.journal = journals.Journal()
         self.bench = Bench(self.settings.contract, self.journal.violated) if self.settings.judge else None
@@ -93,7 +95,7 @@ class App:
 
     def answer(self, asked: Asked) -> Ready:
         """Answer a request."""
-        name = self._paths.get(asked.path)
+        name = PATHS.get(asked.path)
         if name is not None and asked.method == b"POST":
             return self._answered(name, asked)
         return self._elsewhere(asked)
@@ -114,25 +116,25 @@ class App:
 
     def _elsewhere(self, asked: Asked) -> Ready:
         path, method = asked.path, asked.method.decode("latin-1")
-        gemini = _GEMINI.fullmatch(path) if "gemini" in self.providers else None
+        gemini = _GEMINI.fullmatch(path)
         if gemini is not None and method == "POST":
             stream = gemini[2] == "streamGenerateContent"
             ready = self._answered("gemini", asked, unquote(gemini[1]), stream)
             return as_array(ready) if stream and "alt=sse" not in asked.query else ready
-        if path == "/v1/messages/count_tokens" and "anthropic" in self.providers and method == "POST":
+        if path == "/v1/messages/count_tokens" and method == "POST":
             return self._token_count(asked.body)
         page = self._pages.get(path)
         if page is not None and method == "GET":
             return page(parse_qs(asked.query))
-        return self._not_there(path, method, page is not None or gemini is not None or path in self._paths)
+        return self._not_there(path, method, page is not None or gemini is not None or path in PATHS)
 
     def _not_there(self, path: str, method: str, known: bool) -> Ready:
         """Answer 404 or 405 in the envelope of the provider whose path it looks like."""
         name = "anthropic" if path.startswith("/v1/messages") else "gemini" if "/models/" in path else "openai-chat"
-        provider = self.providers.get(name) or next(iter(self.providers.values()))
+        provider = self.providers[name]
         if known:
             return self._told(provider, 405, f"{path} does not take {method}.")
-        paths = ", ".join([*self._paths, "/v1beta/models/MODEL:generateContent", *self._pages])
+        paths = ", ".join([*PATHS, "/v1beta/models/MODEL:generateContent", *self._pages])
         return self._told(provider, 404, f"There is no {path} here; looprig serves {paths}.")
 
     def _told(self, provider: Provider, status: int, text: str) -> Ready:
@@ -205,6 +207,18 @@ class App:
         """Return the journal as data."""
         about = {"looprig": __version__, "scenario": self.play.scenario.name, "seed": self.play.scenario.seed}
         return {**about, **journals.as_data(self._settled(), self.sessions, self.judgements())}
+
+
+def providers_of(settings: Settings) -> Mapping[str, Provider]:
+    """Return the providers as this server needs them: with its window and counter, and a store for Responses."""
+    window, count = settings.window, counter(settings.tokens)
+    made: Sequence[Provider] = (
+        OpenAIChat(window, count),
+        OpenAIResponses(Store(), window, count),
+        Anthropic(window, count),
+        Gemini(window, count),
+    )
+    return {provider.name: provider for provider in made}
 
 
 def as_array(ready: Ready) -> Ready:

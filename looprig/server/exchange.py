@@ -103,20 +103,17 @@ class Exchange:
         sessions.used(conversation, len(raw))
         if stream is not None and received.stream is not stream:
             received = msgspec.structs.replace(received, stream=stream)
-        ready, saying = self._checked(provider, conversation, received, raw, limits)
+        ready, saying = self._checked(provider, conversation, received, limits)
         if self._repeats and saying is not None and not saying.step.faults:
             conversation.repeated = Repeated(raw, model, stream, saying)
         return ready
 
     def _checked(
-        self, provider: Provider, conversation: Conversation, received: Received, raw: bytes, limits: Limits | None
+        self, provider: Provider, conversation: Conversation, received: Received, limits: Limits | None
     ) -> tuple[Ready, Saying | None]:
-        """Answer a request that breaks no rule, unless it is too long or comes too early; return what was said too."""
+        """Answer a request that breaks no rule, unless it comes too early; return what was said too."""
         cached_from = CACHED_FROM.get(provider.name, 1024)
         tokens, cached = conversation.prompt.count(received.messages, self._count, cached_from)
-        problem = self._overflow(provider, received, tokens)
-        if problem is not None:
-            return self._refused(provider, conversation, problem, raw), None
         over = limits.take("tokens", tokens, time.monotonic()) if limits is not None else None
         if over is not None:
             return self._over(provider, over, limits), None
@@ -131,17 +128,6 @@ class Exchange:
         lost = saying.broken or ("length" if saying.stop == "length" else None)
         conversation.said(step, None if saying.broken else saying.message, lost)
         return self._given(provider, conversation, saying, limits), saying
-
-    def _overflow(self, provider: Provider, received: Received, tokens: int) -> Problem | None:
-        """Return why the prompt is too long, where it is; some providers have looked already, by their own windows."""
-        window = self._settings.window
-        looks = getattr(provider, "overflow", None)
-        if looks is not None:
-            problem: Problem | None = looks(received, tokens, window)
-            return problem
-        if window is None or tokens <= window:
-            return None
-        return provider.fault("context_overflow", window=window, tokens=tokens)
 
     # -- errors ------------------------------------------------------------------------------------
 

@@ -157,12 +157,14 @@ def variables(url: str) -> dict[str, str]:
         "ANTHROPIC_API_KEY": KEY,
         "GOOGLE_GEMINI_BASE_URL": url,
         "GEMINI_API_KEY": KEY,
-        "GOOGLE_API_KEY": KEY,
     }
 
 
-DROPPED = ("ANTHROPIC_AUTH_TOKEN", "OPENAI_ADMIN_KEY")
+DROPPED = ("ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY", "OPENAI_ADMIN_KEY")
 """Variables with keys that a client would send beside or in place of those."""
+
+PAST_PROXIES = "127.0.0.1,localhost"
+"""What no client shall ask a proxy for."""
 
 
 def environment(url: str, given: Mapping[str, str]) -> dict[str, str]:
@@ -170,7 +172,7 @@ def environment(url: str, given: Mapping[str, str]) -> dict[str, str]:
     made = {name: value for name, value in given.items() if name not in DROPPED}
     made |= variables(url)
     for name in ("NO_PROXY", "no_proxy"):
-        made[name] = ",".join(filter(None, (given.get(name, ""), "127.0.0.1", "localhost")))
+        made[name] = ",".join(filter(None, (given.get(name, ""), PAST_PROXIES)))
     return made
 
 
