@@ -9,7 +9,7 @@ import anthropic
 
 from tests.clients import script
 
-MODEL = "claude-sonnet-4-5"
+MODEL = "claude-sonnet-5"
 TOOLS: Any = [
     {"name": tool.name, "description": tool.description, "input_schema": tool.parameters()} for tool in script.TOOLS
 ]
@@ -42,7 +42,7 @@ def test_conversation(served: str):
         block: Any = reply.content[-1]
         assert block.text.endswith(turn.answer)
 
-    assert not script.journal(served)["verdict"]["broken"]
+    assert script.passed(served, 21)
 
 
 async def _converse(served: str) -> None:
@@ -66,7 +66,7 @@ def test_asynchronous_stream(served: str):
     """
     asyncio.run(_converse(served))
 
-    assert not script.journal(served)["verdict"]["broken"]
+    assert script.passed(served, 22)
 
 
 def test_synchronous_stream(served: str):

@@ -54,7 +54,7 @@ def test_whole_input(served: str):
         assert answer.output_text.endswith(turn.answer)
         items += answer.output
 
-    assert not script.journal(served)["verdict"]["broken"]
+    assert script.passed(served, 11)
 
 
 def test_previous_response(served: str):
@@ -73,7 +73,7 @@ def test_previous_response(served: str):
             previous, new = reply.id, _results(reply.output)
         assert reply.output_text.endswith(turn.answer)
 
-    assert not script.journal(served)["verdict"]["broken"]
+    assert script.passed(served, 12)
 
 
 async def _converse(served: str) -> None:
@@ -96,7 +96,7 @@ def test_asynchronous_stream(served: str):
     """
     asyncio.run(_converse(served))
 
-    assert not script.journal(served)["verdict"]["broken"]
+    assert script.passed(served, 13)
 
 
 def test_events(served: str):
