@@ -162,11 +162,12 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     """
     from looprig import suite
 
+    target = _target(given["spec"])
     settings = suite.Settings(
         seed=given["seed"],
         seeds=given["seeds"],
         parameters=_parameters(given["parameters"]),
-        clock=given["clock"],
+        clock=_clock(given["clock"], target),
         tokens=_tokens(given["tokens"]),
         traces=None if given["no_traces"] else given["traces"],
         turn_limit_s=given["turn_limit"],
@@ -174,7 +175,6 @@ def run_command(context: click.Context, /, **given: Any) -> None:
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
-    target = _target(given["spec"])
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
@@ -227,6 +227,11 @@ def _target(spec: str) -> Any:
         return target.find(spec)
     except target.TargetError as error:
         raise UsageProblem(str(error)) from error
+
+
+def _clock(wanted: str, *targets: Any) -> str:
+    """Return the clock to run on: real, where that is wanted or one of the loops cannot do without."""
+    return "real" if wanted == "real" or any(target.clock == "real" for target in targets) else "virtual"
 
 
 def _tokens(name: str) -> str:
@@ -363,15 +368,15 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     from looprig.report import comparison, results
     from looprig.subject import LoopError
 
+    targets = (_target(before), _target(after))
     settings = suite.Settings(
         seed=given["seed"],
         parameters=_parameters(given["parameters"]),
-        clock=given["clock"],
+        clock=_clock(given["clock"], *targets),
         tokens=_tokens(given["tokens"]),
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
-    targets = (_target(before), _target(after))
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:

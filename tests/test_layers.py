@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
-_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "target", "suite", "progress"}
+_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress"}
 _SHOWN = _ASSEMBLED | {"compare", "phase3", "providers", "server", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
@@ -32,12 +32,13 @@ LAYERS: dict[str, set[str]] = {
     "script": {"messages", "scenario", "loop", "clock", "toolbox", "trace", "ledger"},
     "observe": {"messages", "scenario", "loop", "tokens", "trace", "ledger"},
     "providers": {"messages", "tokens"},
+    "adapters": {"messages", "loop", "providers"},
     "invariants": _SEEN | {"providers"},
     "metrics": _SEEN,
     "subject": {"messages", "loop", "providers"},
     "runner": _PLAYED | {"subject"},
     "content": {"scenario"},
-    "target": {"content"},
+    "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
     "server": _PLAYED | {"toolbox", "providers", "content"},
