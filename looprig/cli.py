@@ -467,6 +467,245 @@ def _write(path: Path, make: Callable[[], str]) -> None:
     click.echo(f"wrote {path}", err=True)
 
 
+class _WithCommand(click.Command):
+    """A command that takes another command behind ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[COMMAND_BEHIND] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+COMMAND_BEHIND = "looprig.command"
+
+
+@cli.command("conformance", cls=_WithCommand, epilog=EXIT_CODES)
+@click.argument("names", metavar="[FRAMEWORK]... [-- COMMAND...]", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("reports/conformance.md"),
+    show_default=True,
+    help="The page; the data go beside it, with the suffix .json.",
+)
+@click.option(
+    "--env",
+    "home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".looprig/frameworks"),
+    show_default=True,
+    help="Where the frameworks are installed; made where it is missing.",
+)
+@click.pass_context
+def conformance_command(context: click.Context, names: Sequence[str], output: Path, home: Path) -> None:
+    """Test the history trimmers and agents of frameworks (all of them, by default), and write a page of it.
+
+    The frameworks are installed in an environment of their own, with pinned versions. What is found is a finding and
+    no failure: the exit code is 0 once everything is measured, and 4 where a part ended early.
+
+    With names, the results of all other frameworks are kept as they are.
+
+    With a command behind --, that looprig command is run in the environment of one framework, and nothing else.
+
+    \b
+    looprig conformance
+    looprig conformance langchain haystack --output some.md
+    looprig conformance langchain -- run long_tool_chain --loop langchain
+    """
+    from looprig.conformance.environment import EnvironmentProblem
+    from looprig.conformance.jobs import UnknownFramework
+
+    try:
+        behind = context.meta.get(COMMAND_BEHIND)
+        if behind is not None:
+            context.exit(_in_environment(names, behind, home))
+        context.exit(_conformance(names, output, home))
+    except (EnvironmentProblem, UnknownFramework) as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _in_environment(names: Sequence[str], arguments: Sequence[str], home: Path) -> int:
+    from looprig.conformance import run
+
+    if len(names) != 1:
+        raise UsageProblem("a command behind -- runs in one framework's environment: name exactly one framework")
+    return run.command_in(names[0], arguments, home, _tell)
+
+
+def _conformance(names: Sequence[str], output: Path, home: Path) -> int:
+    from looprig.conformance import data, jobs, run
+    from looprig.progress import progress
+    from looprig.report import conformance
+
+    stored = output.with_suffix(".json")
+    try:
+        before = data.read(stored)
+    except data.DataError as error:
+        raise UsageProblem(str(error)) from error
+    todo = jobs.jobs(names)
+    found: list[data.Results] = []
+
+    def measured() -> str:
+        with progress(len(todo)) as tell:
+            found.append(run.updated(before, run.run_jobs(todo, home, _tell, tell.step), names))
+        return data.written(found[0])
+
+    _write(stored, measured)
+    _write(output, lambda: conformance.page(found[0], before))
+    if any(trouble.because == run.INTERRUPTED for trouble in found[0].troubles):
+        return Exit.INTERRUPTED
+    return Exit.UNDECIDED if found[0].troubles else Exit.PASSED
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@cli.command("trim", epilog=EXIT_CODES)
+@click.argument("spec", metavar="MODULE:FUNCTION[,KEY=VALUE...]")
+@click.option(
+    "--limit", "limits", multiple=True, type=click.IntRange(1), help="The limit; where it can be set, several to try."
+)
+@click.option(
+    "--unit",
+    default="messages",
+    show_default=True,
+    metavar="UNIT",
+    help="What the limit counts: messages, tokens, turns, groups, or module:function, a measure of your own.",
+)
+@click.option(
+    "--codec",
+    default="dicts",
+    show_default=True,
+    metavar="KIND",
+    help="What kind of messages the function takes: dicts (chat-completions), messages (looprig's), or a framework.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["pure", "inplace", "view"]),
+    default="pure",
+    show_default=True,
+    help="Returns a new list; changes the given one; or returns what to send of a history that goes on growing.",
+)
+@click.option("--notes", multiple=True, metavar="TEXT", help="What a message of the trimmer's own making begins with.")
+@click.option("--pin", "pins", multiple=True, metavar="PIN", help="What it always keeps: first_user, head:3.")
+@click.option("--waive", multiple=True, metavar="CODE=REASON", help="A rule that need not hold; the report says so.")
+@click.option("--only", metavar="NAME", help="One of several declared trimmers.")
+@click.option("--history", metavar="LETTERS", help="Play this history alone, as in 'S U C2 T T A'.")
+@click.option("--agent", is_flag=True, help="Also drive whole agent runs with it.")
+@click.option("--cost", is_flag=True, help="Also time it on histories of up to 100,000 messages.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+    help="What is printed to standard output.",
+)
+@click.pass_context
+def trim_command(context: click.Context, /, spec: str, layout: str, **given: Any) -> None:
+    """Judge a function that trims a history by itself: all short histories, long ones, 23 rules.
+
+    The function takes a list of messages and returns the list that is to be sent. Of each rule that it breaks the
+    smallest case is shown, in letters.
+
+    \b
+    looprig trim app.history:trim --limit 20
+    looprig trim app.history:trim,max_messages=LIMIT --agent
+    looprig trim app.history:trim --limit 3 --history 'U C1 T U'
+    """
+    from looprig.report import results, trim
+
+    _log_from(None)
+    with _apart():
+        judged = _judged(spec, given)
+    if layout == "json":
+        data = [trim.as_data(one) for one in judged]
+        click.echo(results.as_json(data[0] if len(data) == 1 else data))
+    for one in judged if layout != "json" else ():
+        if layout == "markdown":
+            click.echo(trim.markdown(one))
+        else:
+            click.echo(trim.page(one, _width()))
+            click.echo(_painted(trim.verdict_line(one)))
+    context.exit(max((_trim_exit(one) for one in judged), key=_WORST.index))
+
+
+_WORST = (Exit.PASSED, Exit.NOTHING_RAN, Exit.UNDECIDED, Exit.VIOLATED)
+
+
+def _trim_exit(judged: Any) -> Exit:
+    findings = judged.findings
+    if findings.breaks():
+        return Exit.VIOLATED
+    if not findings.runs:
+        return Exit.NOTHING_RAN
+    return Exit.UNDECIDED if findings.cut_short else Exit.PASSED
+
+
+def _judged(spec: str, given: dict[str, Any]) -> list[Any]:
+    from looprig.report.trim import Judged
+    from looprig.trimmers import agent, cost, driver, find, letters
+
+    promises = find.Promises(
+        limits=given["limits"],
+        unit=given["unit"],
+        codec=given["codec"],
+        mode=given["mode"],
+        notes=given["notes"],
+        pins=given["pins"],
+        waive=dict(_waiver(text) for text in given["waive"]),
+    )
+    command = _trim_words(spec, given)
+    judged = []
+    try:
+        for subject in find.find(spec, promises, given["only"]):
+            words = [*command, "--only", subject.name] if subject.name not in (spec, given["only"]) else command
+            cases = driver.chosen(subject, given["history"], given["limits"]) if given["history"] else None
+            judged.append(
+                Judged(
+                    _played_all(subject, cases),
+                    words,
+                    agent.play_all(subject) if given["agent"] else (),
+                    cost.measure(subject) if given["cost"] else None,
+                    chosen=cases is not None,
+                )
+            )
+    except (find.TrimmerError, letters.NotLetters) as error:
+        raise UsageProblem(str(error)) from error
+    return judged
+
+
+def _played_all(subject: Any, cases: Any) -> Any:
+    from looprig.progress import progress
+    from looprig.trimmers import driver
+
+    cases = driver.cases_of(subject) if cases is None else cases
+    with progress(1) as tell:
+        return driver.play(subject, cases, tell=lambda done: tell.turn(done, len(cases)))
+
+
+def _waiver(text: str) -> tuple[str, str]:
+    code, equals, reason = text.partition("=")
+    if not equals or not reason.strip():
+        raise UsageProblem(f"--waive takes CODE=REASON, not {text!r}; the reason is printed in every report")
+    return code, reason
+
+
+def _trim_words(spec: str, given: dict[str, Any]) -> list[str]:
+    """Return the command that names this trimmer and what it promises, for a replay line."""
+    words = ["looprig", "trim", spec]
+    for name, default in (("unit", "messages"), ("codec", "dicts"), ("mode", "pure")):
+        if given[name] != default:
+            words += [f"--{name}", given[name]]
+    for option, name in (("--notes", "notes"), ("--pin", "pins"), ("--waive", "waive")):
+        for text in given[name]:
+            words += [option, text]
+    return [*words, "--only", given["only"]] if given["only"] else words
+
+
 @cli.command("list")
 @click.option(
     "--scenarios",

@@ -71,6 +71,22 @@ def find(spec: str) -> Target:
     return Target(spec, factory, dict(_option(spec, setting) for setting in settings))
 
 
+def lookup(spec: str, what: str = "function") -> tuple[Any, dict[str, Any]]:
+    """Return whatever *spec* names, be it callable or not, and the options behind it; errors call it a *what*.
+
+    Raises:
+        TargetError: where there is none, or an option is malformed.
+    """
+    name, *settings = spec.split(",")
+    where, colon, attribute = name.rpartition(":")
+    if not colon or not where or not attribute:
+        raise TargetError(
+            f"{spec!r} names no {what}: write module:{what} or path/to/file.py:{what}, "
+            "and options behind it as ,key=value"
+        )
+    return _named(_module(where), where, attribute), dict(_option(spec, setting) for setting in settings)
+
+
 def part(module: str, name: str) -> Any:
     """Return what the reference loop's *module* calls *name*, such as its monitor, to measure it by itself.
 
@@ -109,6 +125,14 @@ def _module(where: str) -> ModuleType:
 
 
 def _attribute(module: ModuleType, where: str, attribute: str) -> Callable[..., Any]:
+    found = _named(module, where, attribute)
+    if not callable(found):
+        raise TargetError(f"{where}:{attribute} is {type(found).__name__}, not a factory that can be called")
+    factory: Callable[..., Any] = found
+    return factory
+
+
+def _named(module: ModuleType, where: str, attribute: str) -> Any:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -119,10 +143,7 @@ def _attribute(module: ModuleType, where: str, attribute: str) -> Callable[..., 
             )
             raise TargetError(f"{where} has no {part!r}; {hint}")
         found = getattr(found, part)
-    if not callable(found):
-        raise TargetError(f"{where}:{attribute} is {type(found).__name__}, not a factory that can be called")
-    factory: Callable[..., Any] = found
-    return factory
+    return found
 
 
 def _option(spec: str, setting: str) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress"}
-_SHOWN = _ASSEMBLED | {"compare", "phase3", "providers", "server", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -41,9 +41,11 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
-    "server": _PLAYED | {"toolbox", "providers", "content"},
+    "trimmers": _ASSEMBLED | {"providers"},
+    "conformance": _ASSEMBLED | {"trimmers"},
+    "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "phase3", "server"},
+    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},

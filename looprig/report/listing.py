@@ -11,6 +11,7 @@ from typing import Any
 from looprig.content import ScenarioFile
 from looprig.invariants import RULES, Rule
 from looprig.report.table import Column, Table, as_text, visible
+from looprig.trimmers.judge import RULES as TRIM_RULES
 
 
 def scenarios_text(found: Mapping[str, ScenarioFile]) -> str:
@@ -51,18 +52,26 @@ def invariants_text() -> str:
 
 
 def explained(code: str) -> str:
-    """Return the explanation of the invariant with this code or name.
+    """Return the explanation of the invariant with this code or name, or of the rule that only trimmers are judged by.
 
     Raises:
         KeyError: with a hint, where there is none.
     """
     rule = RULES.get(code.upper()) or next((rule for rule in RULES.values() if rule.name == code), None)
+    if rule is None and code.upper() in TRIM_RULES:
+        return _trim_explanation(code.upper())
     if rule is None:
         known = [*RULES, *(rule.name for rule in RULES.values())]
         close = difflib.get_close_matches(code.upper(), known, 1, 0.5) or difflib.get_close_matches(code, known, 1, 0.5)
         hint = f"did you mean {close[0]}?" if close else "looprig explain lists them all"
         raise KeyError(f"there is no invariant {code!r}; {hint}")
     return _explanation(rule)
+
+
+def _trim_explanation(code: str) -> str:
+    rule = TRIM_RULES[code]
+    lines = [f"{rule.code}  {rule.name}", "", rule.sentence, "", "judged at each: call of a trimmer (looprig trim)"]
+    return "\n".join([*lines, f"source:         notes {rule.note}"])
 
 
 def _explanation(rule: Rule) -> str:
