@@ -189,7 +189,9 @@ class Conversation:
         """Find out what a request asks to be answered; begin a turn where it is a new one."""
         place = locate(messages, self.number, self.turn, self._plan)
         last = next((message for message in reversed(messages) if message.role != "system"), None)
-        if last is None or last.role == "assistant":
+        if last is None:
+            return place  # what is left of the turn is its instructions alone
+        if last.role == "assistant":
             return None
         if last.role == "tool":
             if self._plan is None and place is not None:

@@ -117,6 +117,20 @@ def test_own_texts_start_over():
     assert "LR152" in broken(app)
 
 
+def test_instructions_alone():
+    """
+    A trim that leaves the instructions alone makes the model begin the turn again, and is named.
+    """
+    app = served(talk(2, {0: 4}))
+    system = {"role": "system", "content": "be brief"}
+    asks = said(chat(app, [system, user("[#s0t0] question 0")], x_looprig_session="0"))
+
+    again = said(chat(app, [system], x_looprig_session="0"))
+
+    assert asks == again
+    assert {"LR102", "LR113", "LR152"} <= broken(app).keys()
+
+
 def test_turn_given_up():
     """
     A user who asks the next question before the last one was answered breaks nothing.
