@@ -15,6 +15,10 @@ OTHER = "other histories"
 RARE = 2.0
 """Up to this percentage a rule may well be broken by histories that the other side does not have."""
 
+_TWO_GROUPS = "it takes as many results as the limit, one more, and a call that still waits"
+
+_REPAIRS = "the agent adds a result for each call that has none, and many short histories here end in such a call"
+
 WHY: Mapping[tuple[str, str], str] = {
     (
         "trim_messages (allow_partial)",
@@ -23,7 +27,18 @@ WHY: Mapping[tuple[str, str], str] = {
 }
 """By trimmer and number of the rule."""
 
-LONG: Mapping[tuple[str, str], str] = {}
+LONG: Mapping[tuple[str, str], str] = {
+    (
+        "filter_tool_calls",
+        "C10",
+    ): "it takes two groups, somebody who speaks between them, and one result above the limit",
+    ("filter_tool_calls", "C18"): _TWO_GROUPS,
+    ("filter_tool_calls", "C19"): _TWO_GROUPS,
+    (
+        "SlidingWindowCompaction",
+        "C19",
+    ): "it takes a result that comes after somebody has spoken, a turn, and an open call",
+}
 """As above, where a rule is broken by long histories alone."""
 
 

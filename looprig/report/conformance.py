@@ -26,8 +26,8 @@ LEGEND = (
     "history, (U A)x20 repeats. Every other message has about ten tokens."
 )
 
-QUADRATIC = 1.3
-"""From this exponent on, a call costs clearly more than its length's worth."""
+QUADRATIC = 1.5
+"""From this exponent on, a call is nearer to quadratic than to linear."""
 
 
 def page(results: Results, before: Results | None = None) -> str:

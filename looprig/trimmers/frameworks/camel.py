@@ -69,6 +69,11 @@ class Counter:
         return 0
 
 
+def besides_system(messages: Sequence[Message]) -> float:
+    """Return the number of messages that the window counts: the system message comes on top."""
+    return sum(1 for message in messages if message.role != "system")
+
+
 def windowed(limit: int) -> Trimmer:
     """Write a history into a memory with a window of *limit* records, and ask for the context."""
 
@@ -96,7 +101,7 @@ SUBJECTS = (
     Subject(
         name="ChatHistoryMemory(window_size)",
         make=windowed,
-        contract=contract_in("messages", mode="view"),
+        contract=contract_in(besides_system, mode="view"),
         codec=Codec(),
         packages=PACKAGES,
         slow=True,

@@ -139,7 +139,9 @@ def windowed(limit: int) -> Trimmer:
     """Compact to *limit* messages with the harness's sliding window: the user's first one, and the tail."""
     window: Any = SlidingWindowCompaction(max_messages=limit, keep_messages=max(1, limit - 1))
 
-    async def trim(history: list[ModelMessage]) -> list[ModelMessage]:
+    async def trim(history: list[ModelMessage]) -> list[ModelMessage] | None:
+        if len(history) <= limit:
+            return None  # as before a request, where it is only called above max_messages
         context = RunContext[None](deps=None, model=TestModel(), usage=RunUsage())
         return list(await window.compact(list(history), context))
 
