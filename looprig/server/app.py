@@ -1,4 +1,4 @@
-"""What the server answers: which provider a path belongs to, and the pages of looprig's own.
+"""The server as a bare ASGI application: which provider a path belongs to, and the pages of looprig's own.
 
 A request is worked on in one piece, from its last byte to the last byte of its answer; only what takes time by
 order (latencies, faults) is sent later. So the sessions need no locks.
@@ -6,10 +6,12 @@ order (latencies, faults) is sent later. So the sessions need no locks.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-from urllib.parse import parse_qs, unquote
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -23,10 +25,10 @@ from looprig.providers.openai_store import Store
 from looprig.scenario import Scenario
 from looprig.server import journal as journals
 from looprig.server.exchange import CREATED_FROM, Exchange
-from looprig.server.http import Asked
+from looprig.server.flow import Alarm, Receive, Send, send_paced
 from looprig.server.judging import Bench
 from looprig.server.plays import Play
-from looprig.server.ready import EVENTS, JSON, Ready, as_body, as_json
+from looprig.server.ready import JSON, Ready, as_body, as_json
 from looprig.server.sessions import Conversation, Sessions
 from looprig.server.settings import Settings
 from looprig.tokens import counter, message_tokens
@@ -47,14 +49,32 @@ _GEMINI = re.compile(r"/(?:v1|v1beta|v1alpha)/models/([^/:]+):(generateContent|s
 PLAYS_KEPT = 100
 """Scenarios that are kept ready."""
 
+BODY_MAX = 64 * 2**20
+"""Bytes that a request may have: more than any provider takes."""
+
+STALL_S = 3600.0
+"""How long a connection is held open that a fault has stalled."""
+
+_log = logging.getLogger("looprig.server")
+
+
+class Asked(NamedTuple):
+    """A request, whole."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
 
 class App:
     """The strict model: see the module. ``find`` finds a scenario that a header names."""
 
     def __init__(self, settings: Settings, find: Callable[[str], Scenario] | None = None) -> None:
         self.settings = settings
-        self.closing = False
         self._find = find
+        self._stalled: set[Alarm] = set()
         self._plays: dict[str, Play] = {}
         self._pages: Mapping[str, Callable[[Mapping[str, list[str]]], Ready]] = {
             "/health": self._health,
@@ -95,12 +115,67 @@ class App:
                 raise LookupError(str(error)) from error
         return self._plays[name]
 
-    # -- HTTP --------------------------------------------------------------------------------------
+    # -- ASGI --------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        message = await receive()
+        if message["type"] != "http.request":
+            return  # the client left before its request was whole
+        body: bytes | None = message.get("body", b"")
+        if message.get("more_body"):
+            body = await _whole(body or b"", receive)
+        ready = _TOO_LARGE if body is None else self._safely(scope, body)
+        start = {"type": "http.response.start", "status": ready.status, "headers": ready.headers}
+        if ready.parts:
+            await self._slowly(ready, start, receive, send)
+        else:
+            await send(start)
+            await send({"type": "http.response.body", "body": ready.body})
+
+    def _safely(self, scope: Mapping[str, Any], body: bytes) -> Ready:
+        query: bytes = scope["query_string"]
+        asked = Asked(
+            scope["method"], scope["path"], query.decode("latin-1") if query else "", dict(scope["headers"]), body
+        )
+        try:
+            return self.answer(asked)
+        except Exception as error:  # the server would answer without a word
+            _log.exception("a bug in looprig: %s %s was not answered", asked.method, asked.path)
+            text = f"internal error: {type(error).__name__}: {error}; this is a bug in looprig, please report it"
+            return as_json({"error": {"message": text, "type": "server_error"}}, 500)
+
+    async def _slowly(self, ready: Ready, start: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Send a response in parts, each when it is due."""
+        begun = asyncio.get_running_loop().time()
+        parts = [(begun + due, part) for due, part in ready.parts]
+        alarm, journal = Alarm(receive), self.journal
+        journal.open += 1
+        try:
+            if not await alarm.until(parts[0][0]):
+                return
+            await send(start)
+            if not await send_paced(parts, alarm, send):
+                return
+            if ready.stalls:
+                self._stalled.add(alarm)
+                await alarm.until(begun + STALL_S)
+            if ready.whole:
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            journal.open -= 1
+            self._stalled.discard(alarm)
+            alarm.close()
+
+    def leave(self) -> None:
+        """Hold no connection open any longer that a fault has stalled: the server is about to end."""
+        for alarm in self._stalled:
+            alarm.end()
 
     def answer(self, asked: Asked) -> Ready:
         """Answer a request."""
         name = PATHS.get(asked.path)
-        if name is not None and asked.method == b"POST":
+        if name is not None and asked.method == "POST":
             return self._answered(name, asked)
         return self._elsewhere(asked)
 
@@ -119,11 +194,11 @@ class App:
     # -- what is no request to a model -------------------------------------------------------------
 
     def _elsewhere(self, asked: Asked) -> Ready:
-        path, method = asked.path, asked.method.decode("latin-1")
+        path, method = asked.path, asked.method
         gemini = _GEMINI.fullmatch(path)
         if gemini is not None and method == "POST":
             stream = gemini[2] == "streamGenerateContent"
-            ready = self._answered("gemini", asked, unquote(gemini[1]), stream)
+            ready = self._answered("gemini", asked, gemini[1], stream)
             return as_array(ready) if stream and "alt=sse" not in asked.query else ready
         if path == "/v1/messages/count_tokens" and method == "POST":
             return self._token_count(asked.body)
@@ -225,6 +300,22 @@ def providers_of(settings: Settings) -> Mapping[str, Provider]:
     return {provider.name: provider for provider in made}
 
 
+async def _whole(first: bytes, receive: Receive) -> bytes | None:
+    """Read the rest of a body that comes in pieces; return None where it is too large."""
+    parts, size = [first], len(first)
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size <= BODY_MAX:
+            parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts) if size <= BODY_MAX else None
+
+
+_TOO_LARGE = as_json({"error": f"A request may have {BODY_MAX} bytes."}, 413)
+
+
 def as_array(ready: Ready) -> Ready:
     """Return a stream of events as one JSON array, which is how Gemini streams where no events are asked for."""
     if ready.status != 200:
@@ -232,6 +323,6 @@ def as_array(ready: Ready) -> Ready:
     body = ready.body or b"".join(part for _, part in ready.parts)
     events = [event.removeprefix(b"data: ").strip() for event in body.replace(b"\r\n", b"\n").split(b"\n\n")]
     body = b"[" + b",\r\n".join(filter(None, events)) + b"]"
-    head = ready.head.replace(EVENTS, JSON)
+    headers = [(name, JSON if name == b"content-type" else value) for name, value in ready.headers]
     parts = [(ready.parts[-1][0], body)] if ready.parts else ()
-    return msgspec.structs.replace(ready, head=head, body=b"" if parts else body, parts=parts)
+    return msgspec.structs.replace(ready, headers=headers, body=b"" if parts else body, parts=parts)

@@ -22,7 +22,7 @@ from looprig.server.faults import (
 )
 from looprig.server.journal import Journal
 from looprig.server.limits import Limits, OverLimit
-from looprig.server.ready import EVENTS, JSON, Heads, Ready, key_of
+from looprig.server.ready import Heads, Ready, key_of
 from looprig.server.sessions import Conversation, Sessions, Step
 from looprig.server.settings import Settings
 from looprig.server.usage import CACHED_FROM
@@ -51,18 +51,6 @@ class Saying(msgspec.Struct, kw_only=True):
     late: bool = False
 
 
-class Repeated(msgspec.Struct):
-    """A session's last request, to the byte, and what was said to it: the same request needs no second look.
-
-    Only where nothing is judged and no faults are made: then the same request gets the same reply.
-    """
-
-    raw: bytes
-    model: str | None
-    stream: bool | None
-    saying: Saying
-
-
 class Exchange:
     """Turns requests into responses that wait to be sent."""
 
@@ -78,7 +66,6 @@ class Exchange:
         self._limits: dict[str, Limits] = {}
         self._limited = settings.requests_per_minute is not None or settings.tokens_per_minute is not None
         self._waits = settings.pace.any or settings.delays
-        self._repeats = not settings.judge and not settings.faults and not self._limited
 
     def reply(
         self,
@@ -95,11 +82,6 @@ class Exchange:
         if over is not None:
             return self._over(provider, over, limits)
         conversation = sessions.of(name, raw, headers)
-        if self._repeats and conversation is not None:
-            again = conversation.repeated
-            if again is not None and again.raw == raw and again.model == model and again.stream is stream:
-                conversation.requests += 1
-                return self._given(provider, conversation, again.saying, limits)
         seen = conversation.seen if conversation is not None else Seen()
         try:
             received = provider.receive(raw, seen, model)
@@ -112,31 +94,28 @@ class Exchange:
         sessions.used(conversation, len(raw))
         if stream is not None and received.stream is not stream:
             received = msgspec.structs.replace(received, stream=stream)
-        ready, saying = self._checked(provider, conversation, received, limits)
-        if self._repeats and saying is not None and not saying.step.faults:
-            conversation.repeated = Repeated(raw, model, stream, _cached(name, saying))
-        return ready
+        return self._checked(provider, conversation, received, limits)
 
     def _checked(
         self, provider: Provider, conversation: Conversation, received: Received, limits: Limits | None
-    ) -> tuple[Ready, Saying | None]:
-        """Answer a request that breaks no rule, unless it comes too early; return what was said too."""
+    ) -> Ready:
+        """Answer a request that breaks no rule, unless it comes too early."""
         cached_from = CACHED_FROM.get(provider.name, 1024)
         tokens, cached = conversation.prompt.count(received.messages, self._count, cached_from)
         over = limits.take("tokens", tokens, time.monotonic()) if limits is not None else None
         if over is not None:
-            return self._over(provider, over, limits), None
+            return self._over(provider, over, limits)
         step = conversation.step(received)
         if step.stopped:
-            return self._stopped(provider, conversation, step.stopped), None
+            return self._stopped(provider, conversation, step.stopped)
         fault = self._fault(conversation, step) if self._settings.faults or step.faults else None
         if fault is not None and fault.kind in STATUS_FAULTS:
             conversation.said(step, None, fault.kind)
-            return self.failed(provider, problem_of(provider, fault), _ident(conversation), limits), None
+            return self.failed(provider, problem_of(provider, fault), _ident(conversation), limits)
         saying = self._saying(received, step, fault, Usage(prompt=tokens, cached=cached))
         lost = saying.broken or ("length" if saying.stop == "length" else None)
         conversation.said(step, None if saying.broken else saying.message, lost)
-        return self._given(provider, conversation, saying, limits), saying
+        return self._given(provider, conversation, saying, limits)
 
     # -- errors ------------------------------------------------------------------------------------
 
@@ -144,8 +123,8 @@ class Exchange:
         """Return *problem* as a response."""
         body = provider.problem(problem, f"req_{ident}")
         told = provider.limit_headers(limits.told()) if limits is not None else {}
-        head = self._heads[provider.name].of(f"req_{ident}", JSON, len(body), {**told, **problem.headers})
-        return Ready(problem.status, head, body)
+        headers = self._heads[provider.name].sized(f"req_{ident}", len(body), {**told, **problem.headers})
+        return Ready(problem.status, headers, body)
 
     def _refused(self, provider: Provider, conversation: Conversation, problem: Problem, raw: bytes) -> Ready:
         conversation.refused(problem.rule)
@@ -267,14 +246,12 @@ class Exchange:
             body = body.replace(b"{", b"{{", 1)
         elif broken in ("cut", "truncate"):
             body = body[:half]
-        head = self._heads[provider.name].of(f"req_{answer.id}", JSON, len(body), more)
+        headers = self._heads[provider.name].sized(f"req_{answer.id}", len(body), more)
         due = self._dues(answer, saying.step, max(1, answer.usage.completion))[-1] if self._waits else 0.0
         if broken in ("drop", "stall"):
             parts = [(due, body[:half])]
-            return Ready(200, head, parts=parts, whole=False, stalls=broken == "stall", opened=self._opened)
-        if due:
-            return Ready(200, head, parts=[(due, body)], opened=self._opened)
-        return Ready(200, head, body)
+            return Ready(200, headers, parts=parts, whole=False, stalls=broken == "stall")
+        return Ready(200, headers, parts=[(due, body)]) if due else Ready(200, headers, body)
 
     def _streamed(
         self,
@@ -289,15 +266,12 @@ class Exchange:
             stream = broken_stream(broken, stream, error)
         if saying.late:
             stream = with_late_id(stream)
-        head = self._heads[provider.name].of(f"req_{answer.id}", EVENTS, None, more)
+        headers = self._heads[provider.name].streamed(f"req_{answer.id}", more)
         whole = broken not in ("drop", "stall")
         if not self._waits and whole:
-            return Ready(200, head, b"".join((stream.head, *stream.deltas, stream.tail)), chunked=True)
+            return Ready(200, headers, b"".join((stream.head, *stream.deltas, stream.tail)))
         parts = self._parts(stream, answer, saying.step)
-        return Ready(200, head, chunked=True, parts=parts, whole=whole, stalls=broken == "stall", opened=self._opened)
-
-    def _opened(self, by: int) -> None:
-        self._journal.open += by
+        return Ready(200, headers, parts=parts, whole=whole, stalls=broken == "stall")
 
     def _parts(self, stream: Stream, answer: Answer, step: Step) -> list[tuple[float, bytes]]:
         if not stream.deltas:
@@ -306,14 +280,6 @@ class Exchange:
         parts[0] = (parts[0][0], stream.head + parts[0][1])
         parts[-1] = (parts[-1][0], parts[-1][1] + stream.tail)
         return parts
-
-
-def _cached(provider: str, saying: Saying) -> Saying:
-    """Return what is said when the same is asked again: then the cache has all of the prompt."""
-    tokens = saying.usage.prompt
-    if tokens < CACHED_FROM.get(provider, 1024):
-        return saying
-    return msgspec.structs.replace(saying, usage=msgspec.structs.replace(saying.usage, cached=tokens))
 
 
 def _ident(conversation: Conversation) -> str:

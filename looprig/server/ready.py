@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from looprig.providers.base import Provider
 
+Header = tuple[bytes, bytes]
+
 _SLOT = "looprig-id"
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
 
+_TYPE, _LENGTH = b"content-type", b"content-length"
+_OF_JSON, _OF_EVENTS = (_TYPE, JSON), (_TYPE, EVENTS)
+
 
 class Ready(msgspec.Struct):
     """A response: its ``body`` at once, or ``parts``, each with the seconds from the request at which it is due.
 
-    ``head`` holds the header lines. Of one that is not ``whole`` nothing follows its parts: the connection is
-    closed, after it was held open for long where it ``stalls``. ``opened`` is told when it begins (1) and ends (-1)
-    to be given in parts.
+    Of one that is not ``whole`` nothing follows its parts: the connection is closed, after it was held open for long
+    where it ``stalls``.
     """
 
     status: int
-    head: bytes
+    headers: list[Header]
     body: bytes = b""
-    chunked: bool = False
     parts: Sequence[tuple[float, bytes]] = ()
     whole: bool = True
     stalls: bool = False
-    opened: Callable[[int], None] | None = None
 
 
 class Heads:
@@ -39,21 +41,25 @@ class Heads:
 
     def __init__(self, provider: Provider) -> None:
         told = {name: value for name, value in provider.headers(_SLOT).items() if name.lower() != "content-type"}
-        lines = b"".join(header_line(name, value) for name, value in told.items()).replace(b"%", b"%%")
-        self._lines = lines.replace(_SLOT.encode(), b"%(id)b") + b"content-type: %(kind)b\r\n"
-        self._sized = self._lines + b"content-length: %(size)d\r\n"
-        self._chunked = self._lines + b"transfer-encoding: chunked\r\n"
+        self._fixed = [header(name, value) for name, value in told.items() if _SLOT not in value]
+        self._with_id = [header(name, value) for name, value in told.items() if _SLOT in value]
 
-    def of(self, ident: str, kind: bytes, size: int | None, more: Mapping[str, str] | None = None) -> bytes:
-        """Return the header lines of the response *ident*; without a size it is sent in chunks."""
-        made = {b"id": ident.encode(), b"kind": kind, b"size": size}
-        lines = (self._chunked if size is None else self._sized) % made
-        return lines + b"".join([header_line(name, value) for name, value in more.items()]) if more else lines
+    def sized(self, ident: str, size: int, more: Mapping[str, str] | None = None) -> list[Header]:
+        """Return the headers of the response *ident*, which is JSON of so many bytes."""
+        return [*self._fixed, *self._of(ident, more), _OF_JSON, (_LENGTH, b"%d" % size)]
+
+    def streamed(self, ident: str, more: Mapping[str, str] | None = None) -> list[Header]:
+        """Return the headers of the response *ident*, which is a stream of events."""
+        return [*self._fixed, *self._of(ident, more), _OF_EVENTS]
+
+    def _of(self, ident: str, more: Mapping[str, str] | None) -> list[Header]:
+        told = [(name, value.replace(_SLOT.encode(), ident.encode())) for name, value in self._with_id]
+        return told + [header(name, value) for name, value in more.items()] if more else told
 
 
-def header_line(name: str, value: str) -> bytes:
+def header(name: str, value: str) -> Header:
     """Return a header as it stands in a response."""
-    return f"{name}: {value}\r\n".encode("latin-1", "replace")
+    return name.lower().encode("latin-1"), value.encode("latin-1", "replace")
 
 
 def as_json(value: Any, status: int = 200) -> Ready:
@@ -67,7 +73,7 @@ def as_json(value: Any, status: int = 200) -> Ready:
 
 def as_body(body: bytes, kind: bytes, status: int = 200) -> Ready:
     """Return *body* as a response of the server's own."""
-    return Ready(status, b"content-type: %b\r\ncontent-length: %d\r\n" % (kind, len(body)), body)
+    return Ready(status, [(_TYPE, kind), (_LENGTH, b"%d" % len(body))], body)
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> str:

@@ -10,19 +10,24 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from types import FrameType
 from typing import Any, TypeVar
 
+import uvicorn
+
 from looprig.server.app import App
-from looprig.server.http import Connection
 
 T = TypeVar("T")
 
 START_S = 30.0
-GRACE_S = 5.0
+GRACE_S = 5
 """Seconds that streams get to finish when the server stops."""
+
+IDLE_S = 600
+"""Seconds after which a connection is closed that nothing is asked on: late, for clients keep theirs."""
 
 BACKLOG = 4096
 
@@ -48,11 +53,10 @@ class Running:
         self.port: int = self._socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.port}"
+        self._server = uvicorn.Server(_config(app))
         self._thread = threading.Thread(target=self._run, name="looprig-server", daemon=True)
         self._failure: BaseException | None = None
         self._events: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._started = threading.Event()
 
     def start(self) -> Running:
         """Start, and return once requests are taken.
@@ -61,43 +65,26 @@ class Running:
             CannotServe: where it does not come up.
         """
         self._thread.start()
-        if not self._started.wait(START_S) or self._failure is not None:
-            raise CannotServe(f"the server did not start: {self._failure or 'no reason was given'}")
+        until = time.monotonic() + START_S
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                raise CannotServe(f"the server did not start: {self._failure or 'no reason was given'}")
+            time.sleep(0.002)
         return self
 
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(self._serve())
+                self._events = runner.get_loop()
+                runner.run(self._server.serve(sockets=[self._socket]))
         except BaseException as error:
             self._failure = error
-        finally:
-            self._started.set()
-
-    async def _serve(self) -> None:
-        events = self._events = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        connections: set[Connection] = set()
-        server = await events.create_server(
-            lambda: Connection(self.app, events, connections), sock=self._socket, backlog=BACKLOG
-        )
-        self._started.set()
-        await self._stop.wait()
-        self.app.closing = True
-        server.close()
-        for connection in list(connections):
-            connection.leave()
-        until = events.time() + GRACE_S
-        while connections and events.time() < until:
-            await asyncio.sleep(0.01)
-        for connection in list(connections):
-            connection.abort()
-        await asyncio.sleep(0)
 
     def stop(self) -> None:
         """Take no more requests, let streams finish for some seconds, and judge the turns that go on."""
-        if self._events is not None and self._stop is not None and self._thread.is_alive():
-            self._events.call_soon_threadsafe(self._stop.set)
+        self._server.should_exit = True
+        if self._events is not None and self._thread.is_alive():
+            self._events.call_soon_threadsafe(self.app.leave)
         self._thread.join(GRACE_S + 5)
         self._socket.close()
         self.app.finish()
@@ -116,6 +103,24 @@ class Running:
 
         self._events.call_soon_threadsafe(put)
         return answer.result(START_S)
+
+
+def _config(app: App) -> uvicorn.Config:
+    """Return how the server runs; it logs nothing, for what goes wrong on its connections is mostly a planned fault."""
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 def _bound(host: str, port: int) -> socket.socket:

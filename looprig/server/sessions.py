@@ -97,8 +97,6 @@ class Conversation:
         """Let go of what was sent: the next request is read and judged as if it were the first of the session."""
         self.seen = Seen()
         self.prompt = Prompt()
-        self.repeated: Any = None
-        """For `looprig.server.exchange`: the last request and what was said to it."""
         self.weight = 0
         self._judge_anew()
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from looprig.scenario import PlannedCall, Round, Scenario, Turn, user_text
-from looprig.server.app import App
-from looprig.server.http import Asked
+from looprig.server.app import App, Asked
 from looprig.server.ready import Ready
 from looprig.server.settings import Settings
 
@@ -53,12 +52,12 @@ def post(app: App, path: str, body: Any, **headers: str) -> Ready:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     told = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
     path, _, query = path.partition("?")
-    return app.answer(Asked(b"POST", path, query, told, raw, True))
+    return app.answer(Asked("POST", path, query, told, raw))
 
 
 def get(app: App, path: str) -> Any:
     path, _, query = path.partition("?")
-    ready = app.answer(Asked(b"GET", path, query, {}, b"", True))
+    ready = app.answer(Asked("GET", path, query, {}, b""))
     assert ready.status == 200, ready
     return ready.body.decode() if path == "/metrics" else json.loads(ready.body)
 
@@ -70,6 +69,11 @@ def chat(app: App, messages: Sequence[Body], *, tools: bool = True, **more: Any)
     return post(
         app, "/v1/chat/completions", {"model": "gpt-4o", "messages": list(messages), **offered, **more}, **headers
     )
+
+
+def head(ready: Ready) -> str:
+    """Return the headers of a response, one a line."""
+    return "".join(f"{name.decode()}: {value.decode()}\n" for name, value in ready.headers)
 
 
 def said(ready: Ready) -> Body:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from looprig.server import app as application
+from looprig.server.app import BODY_MAX
 from looprig.server.faults import parse_fault
-from looprig.server.http import BODY_MAX
 from looprig.server.pacing import Latency, Pace
 from looprig.server.running import CannotServe, Running, serving
 from tests.server.clients import served, talk, user
@@ -39,10 +40,9 @@ def asked(client: http.client.HTTPConnection, method: str, path: str, body: Any 
 
 
 def raw(running: Running, data: bytes) -> bytes:
-    """Send bytes, and return all that comes back until the server closes or has nothing more to say."""
+    """Send bytes, of which the last request ends the connection, and return all that comes back."""
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as plug:
         plug.sendall(data)
-        plug.shutdown(socket.SHUT_WR)
         parts = []
         while part := plug.recv(65536):
             parts.append(part)
@@ -125,13 +125,38 @@ def test_requests_at_once(running: Running):
 
 def test_what_is_no_http(running: Running):
     """
-    What is no HTTP, or wants another protocol, is turned away; so is a body that is far too large.
+    What is no HTTP is turned away, and who wants another protocol is answered in this one.
     """
-    upgrade = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    upgrade = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n\r\n"
 
     assert raw(running, b"hello\r\n\r\n").startswith(b"HTTP/1.1 400 ")
-    assert raw(running, upgrade).startswith(b"HTTP/1.1 ")
+    assert raw(running, upgrade).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
+def test_size(client: http.client.HTTPConnection, more: int, status: int, monkeypatch: pytest.MonkeyPatch):
+    """
+    A body that is far too large is refused, and the connection goes on.
+    """
+    large = BODY + b" " * 300_000
+    monkeypatch.setattr(application, "BODY_MAX", len(large))
+
+    assert status == asked(client, "POST", "/v1/chat/completions", large + b" " * more)[0]
+    assert 200 == asked(client, "GET", "/health")[0]
     assert BODY_MAX > 32 * 2**20
+
+
+def test_status_of_its_own():
+    """
+    Anthropic's 529, which no list of statuses has, gets through.
+    """
+    body = json.dumps({"model": "claude-sonnet-5", "max_tokens": 9, "messages": [user("[#s0t0] hi")]})
+    with serving(served(faults=(parse_fault("overloaded"),))) as running:
+        other = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+        status, page = asked(other, "POST", "/v1/messages", body)
+        other.close()
+
+    assert (529, "overloaded_error") == (status, page["error"]["type"])
 
 
 def test_continue(running: Running):
@@ -201,7 +226,7 @@ def test_bug_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monke
     app = served()
     with serving(app) as running, caplog.at_level("CRITICAL", "looprig.server"):
         monkeypatch.setattr(app, "answer", lambda _asked: 1 // 0)
-        answer = raw(running, b"GET /health HTTP/1.1\r\n\r\n" * 2)
+        answer = raw(running, b"GET /health HTTP/1.1\r\n\r\nGET /health HTTP/1.1\r\nconnection: close\r\n\r\n")
 
     assert 2 == answer.count(b"HTTP/1.1 500 ")
     assert b"ZeroDivisionError" in answer

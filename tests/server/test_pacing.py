@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from looprig.server.http import Connection
+from looprig.clock import VirtualClock
+from looprig.server.app import App, Asked
 from looprig.server.pacing import BadLatency, Latency, Pace, parse_latency
 from looprig.server.ready import Ready
+from tests.server.clients import served
 
 
 @pytest.mark.parametrize(
@@ -67,192 +71,146 @@ def test_drawn_latencies():
     assert pytest.approx(0.02, rel=0.05) == statistics.median(steps)
 
 
-class Events:
-    """An event loop whose clock goes where it is told."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.timers: list[tuple[float, Any]] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def call_at(self, when: float, call: Any) -> Any:
-        entry = (when, call)
-        self.timers.append(entry)
-        return _Handle(self, entry)
-
-    def call_later(self, after: float, call: Any) -> Any:
-        return self.call_at(self.now + after, call)
-
-    def run(self, until: float, late: float = 0.0) -> None:
-        """Fire what is due up to *until*, each timer *late* by so much."""
-        while due := [entry for entry in self.timers if entry[0] <= until]:
-            entry = min(due, key=lambda each: each[0])
-            self.timers.remove(entry)
-            self.now = max(self.now, entry[0] + late)
-            entry[1]()
-        self.now = max(self.now, until)
+Message = dict[str, Any]
 
 
-class _Handle:
-    def __init__(self, events: Events, entry: Any) -> None:
-        self.events, self.entry = events, entry
+class Wire:
+    """A connection as an ASGI application sees it, in virtual time: keeps what is sent with the moment of it.
 
-    def cancel(self) -> None:
-        if self.entry in self.events.timers:
-            self.events.timers.remove(self.entry)
+    The client leaves at *leaves*. Each message takes it as many seconds to read as *slow* says to the number of the
+    message.
+    """
+
+    def __init__(self, leaves: float = 1000.0, slow: Callable[[int], float] = lambda _: 0.0) -> None:
+        self.sent: list[tuple[float, Message]] = []
+        self.ended = 0.0
+        self.open: list[int] = []
+        self._leaves = leaves
+        self._slow = slow
+
+    def play(self, app: App) -> Wire:
+        """Ask once, and wait until the application has done what it does."""
+        events = VirtualClock().event_loop()
+        try:
+            events.run_until_complete(self._asked(app))
+            self.left = asyncio.all_tasks(events)
+        finally:
+            events.close()
+        return self
+
+    async def _asked(self, app: App) -> None:
+        now = asyncio.get_running_loop().time
+        self._now, self._app, self._begun = now, app, now()
+        self._requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+        await app(scope, self._receive, self._send)
+        self.ended = now() - self._begun
+        await asyncio.sleep(0)
+
+    async def _receive(self) -> Message:
+        for request in self._requests:
+            return request
+        await asyncio.sleep(self._leaves)
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        self.sent.append((self._now() - self._begun, message))
+        self.open.append(self._app.journal.open)
+        await asyncio.sleep(self._slow(len(self.sent)))
+
+    @property
+    def parts(self) -> list[tuple[float, bytes]]:
+        """The pieces of the body with the moments at which they were sent."""
+        return [(at, message["body"]) for at, message in self.sent if message.get("body")]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the response came to its end."""
+        return bool(self.sent) and "body" in self.sent[-1][1] and "more_body" not in self.sent[-1][1]
 
 
-class Transport:
-    """Keeps what is written with the moment of it."""
-
-    def __init__(self, events: Events) -> None:
-        self.events = events
-        self.written: list[tuple[float, bytes]] = []
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written.append((self.events.now, data))
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-class Server:
-    closing = False
-
-    def __init__(self, ready: Ready) -> None:
-        self.ready = ready
-
-    def answer(self, asked: Any) -> Ready:
-        return self.ready
-
-
-def connected(ready: Ready) -> tuple[Connection, Events, Transport]:
-    events = Events()
-    transport = Transport(events)
-    connection = Connection(Server(ready), events, set())  # type: ignore[arg-type]
-    connection.connection_made(transport)  # type: ignore[arg-type]
-    return connection, events, transport
-
-
-ASK = b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
-
-
-def paced(*dues: float, **more: Any) -> Ready:
+def paced(*dues: float, **more: Any) -> App:
+    """Return an application that answers in parts, which are due at these moments."""
     parts = [(due, b"part%d;" % number) for number, due in enumerate(dues)]
-    return Ready(200, b"transfer-encoding: chunked\r\n", chunked=True, parts=parts, **more)
+    app = served()
+
+    def answer(asked: Asked) -> Ready:
+        return Ready(200, [], parts=parts, **more)
+
+    app.answer = answer  # type: ignore[method-assign]
+    return app
 
 
 def test_parts_come_when_they_are_due():
     """
-    Each part is written at its moment, the head with the first and the end with the last; the connection is kept.
+    Each part is sent at its moment, the headers with the first and the end with the last.
     """
-    connection, events, transport = connected(paced(0.05, 0.07, 0.09))
+    wire = Wire().play(paced(0.05, 0.07, 0.09))
 
-    connection.data_received(ASK)
-    events.run(101)
-
-    assert pytest.approx([100.05, 100.07, 100.09]) == [at for at, _ in transport.written]
-    assert transport.written[0][1].startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"7\r\npart2;\r\n0\r\n\r\n" == transport.written[2][1].replace(b"6\r\n", b"7\r\n", 1)
-    assert not transport.closed
+    assert pytest.approx([0.05, 0.05, 0.07, 0.09, 0.09]) == [at for at, _ in wire.sent]
+    assert [b"part0;", b"part1;", b"part2;"] == [part for _, part in wire.parts]
+    assert wire.is_whole
 
 
-def test_late_parts_catch_up():
+def test_parts_that_are_due_together():
     """
-    A timer that comes late makes no later part late: what has become due goes out in one write.
+    What is due at one moment goes out in one piece.
     """
-    connection, events, transport = connected(paced(0.0, 0.01, 0.02, 0.03, 0.2))
+    wire = Wire().play(paced(0.01, 0.01, 0.01, 0.0202, 0.0203))
 
-    connection.data_received(ASK)
-    events.run(101, late=0.015)
-
-    assert [100.0, 100.025, 100.045, 100.215] == pytest.approx([at for at, _ in transport.written])
-    assert b"part1;part2;" in transport.written[1][1]
+    assert [b"part0;part1;part2;", b"part3;part4;"] == [part for _, part in wire.parts]
 
 
 def test_slow_reader():
     """
-    Nothing is written while the client does not read; then all that has become due, at once.
+    A client that is slow to take one part makes no later one late: what has become due goes out in one piece.
     """
-    connection, events, transport = connected(paced(0.0, 0.01, 0.02, 0.03))
+    wire = Wire(slow=lambda number: 0.025 if number == 2 else 0.0).play(paced(0.0, 0.01, 0.02, 0.03, 0.2))
 
-    connection.data_received(ASK)
-    connection.pause_writing()
-    events.run(101)
-    before = len(transport.written)
-    connection.resume_writing()
-
-    assert (1, 2) == (before, len(transport.written))
-    assert b"part1;part2;part3;" in transport.written[1][1]
+    assert pytest.approx([0.0, 0.025, 0.03, 0.2]) == [at for at, _ in wire.parts]
+    assert b"part1;part2;" == wire.parts[1][1]
 
 
 def test_client_that_leaves():
     """
-    When the client is gone no timer is left, and the answer no longer counts as being given.
+    When the client is gone nothing more is waited for, and the answer no longer counts as being given.
     """
-    told: list[int] = []
-    connection, events, transport = connected(paced(0.0, 0.01, 0.02, opened=told.append))
+    app = paced(0.0, 0.01, 500.0)
+    wire = Wire(leaves=0.015).play(app)
 
-    connection.data_received(ASK)
-    connection.connection_lost(None)
-    events.run(101)
-
-    assert [1, -1] == told
-    assert 1 == len(transport.written)
-    assert [] == events.timers
+    assert pytest.approx(0.015) == wire.ended
+    assert ({1}, 0) == (set(wire.open), app.journal.open)
+    assert not wire.is_whole
 
 
-@pytest.mark.parametrize(("stalls", "closed"), [(False, True), (True, False)])
-def test_broken_off(stalls: bool, closed: bool):
+def test_no_task_is_left():
     """
-    What is not whole has no end: the connection is closed behind it, or held open where the fault is a stall.
+    Nobody watches a client any longer once its answer has ended.
     """
-    connection, events, transport = connected(paced(0.0, 0.01, whole=False, stalls=stalls))
+    assert set() == Wire().play(paced(0.0, 0.01)).left
 
-    connection.data_received(ASK)
-    events.run(105)
 
-    assert closed == transport.closed
-    assert not any(b"0\r\n\r\n" in data for _, data in transport.written)
-    connection.leave()
-    assert transport.closed
+@pytest.mark.parametrize(("stalls", "ended"), [(False, 0.01), (True, 99.0)])
+def test_broken_off(stalls: bool, ended: float):
+    """
+    What is not whole has no end; the connection is held open until the client leaves, where the fault is a stall.
+    """
+    wire = Wire(leaves=99.0).play(paced(0.0, 0.01, whole=False, stalls=stalls))
+
+    assert pytest.approx(ended) == wire.ended
+    assert not wire.is_whole
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 0.3))
-def test_every_part_is_sent_once(dues: list[float], late: float):
+def test_every_part_is_sent_once(dues: list[float], slow: float):
     """
-    Whatever the moments and however late the timers: all parts are sent, in order, none before it is due.
+    Whatever the moments, and however slow the client: all parts are sent, in order, none before it is due.
     """
-    connection, events, transport = connected(paced(*sorted(dues)))
+    dues.sort()
+    wire = Wire(slow=lambda _: slow).play(paced(*dues))
 
-    connection.data_received(ASK)
-    events.run(110, late)
-
-    sent = b"".join(data for _, data in transport.written)
-    assert [b"part%d;" % number in sent for number in range(len(dues))] == [True] * len(dues)
-    assert sent.endswith(b"0\r\n\r\n")
-    for at, data in transport.written:
-        for number, due in enumerate(sorted(dues)):
-            if b"part%d;" % number in data:
-                assert at >= 100 + due - 0.001
-
-
-def test_requests_that_do_not_wait():
-    """
-    Requests that come before the answer to the one before are answered after it, in their order.
-    """
-    connection, events, transport = connected(paced(0.01, 0.02))
-
-    connection.data_received(ASK * 3)
-    events.run(101)
-
-    assert 3 == sum(data.startswith(b"HTTP/1.1 200") for _, data in transport.written)
-    assert pytest.approx([100.01, 100.02, 100.03, 100.04, 100.05, 100.06]) == [at for at, _ in transport.written]
+    assert b"".join(b"part%d;" % number for number in range(len(dues))) == b"".join(part for _, part in wire.parts)
+    assert wire.is_whole
+    for at, piece in wire.parts:
+        for part in piece.removesuffix(b";").split(b";"):
+            assert at >= dues[int(part.removeprefix(b"part"))] - 0.001
