@@ -119,8 +119,7 @@ def reply_at(plan: Turn, place: Place) -> tuple[int, Message]:
     round_ = place.round + 1
     if round_ < len(plan.rounds):
         return round_, _asking(plan.rounds[round_], Place(place.session, place.turn, round_))
-    marker = Place(place.session, place.turn).marker()
-    return len(plan.rounds), Message(role="assistant", content=f"{marker} {plan.answer}")
+    return len(plan.rounds), Message("assistant", f"[#s{place.session}t{place.turn}] {plan.answer}")
 
 
 def _asking(planned: Round, place: Place) -> Message:
@@ -134,7 +133,9 @@ def locate(messages: Sequence[Message], session: int, turn: int, plan: Turn | No
     A model that is left with nothing but its instructions begins again, as agents do whose trim has dropped the
     whole current turn (EuniAI/Prometheus#126).
     """
-    last = next((message for message in reversed(messages) if message.role != "system"), None)
+    last = messages[-1] if messages else None
+    if last is None or last.role == "system":
+        last = next((message for message in reversed(messages) if message.role != "system"), None)
     if last is None:
         return Place(session, turn) if plan is not None else None
     if last.role == "assistant":

@@ -8,6 +8,7 @@ is a `Seen`, which the caller keeps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -219,9 +220,12 @@ def opened(raw: bytes, key: str, seen: Seen) -> Body:
             return body
     fields = _FIELDS.decode(raw)
     found = fields.pop(key, None)
-    items = None if found is None else bytes(found)
-    begins = _begin_of(raw, key, items) if items and items.startswith(b"[") else 0
-    return Body(_decoded(fields), items, False, *_kept(raw, begins, begins + len(items or b"")))
+    if found is None:
+        return Body(_decoded(fields), None)
+    items = bytes(found)
+    begins = _begin_of(raw, key, items) if items.startswith(b"[") else 0
+    open_, begins = _kept(raw, begins, begins + len(items))
+    return Body(_decoded(fields), items, False, open_, begins)
 
 
 def _extending(raw: bytes, key: str, seen: Seen) -> Body | None:
@@ -238,14 +242,23 @@ def _extending(raw: bytes, key: str, seen: Seen) -> Body | None:
 
 def _begin_of(raw: bytes, key: str, items: bytes) -> int:
     """Return where the list begins in the body, or 0 where that cannot be told."""
-    name = b'"%b"' % key.encode()
+    name = _quoted(key)
     at = raw.find(name)
+    begins = at + len(name) + 1
+    if at >= 0 and (raw.startswith(items, begins) or raw.startswith(items, begins := begins + 1)):
+        if raw[at + len(name) : begins].rstrip() == b":":
+            return begins  # as most clients write it
     while at >= 0:
         after = raw.find(b"[", at)
         if after >= 0 and raw.startswith(items, after) and raw[at + len(name) : after].strip(_SPACE) == b":":
             return after
         at = raw.find(name, at + 1)
     return 0
+
+
+@lru_cache(maxsize=16)
+def _quoted(key: str) -> bytes:
+    return b'"%b"' % key.encode()
 
 
 def _kept(raw: bytes, begins: int, end: int) -> tuple[bytes, int]:
@@ -255,7 +268,9 @@ def _kept(raw: bytes, begins: int, end: int) -> tuple[bytes, int]:
 
 
 def _decoded(fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    return {name: _ANY.decode(value) for name, value in fields.items()}
+    decode = _ANY.decode
+    return {name: decode(value) for name, value in fields.items()}
+
 
 
 _STAND_IN = b"7305861962548302917"

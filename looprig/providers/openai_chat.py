@@ -12,6 +12,7 @@ message anywhere, an empty content, a list of no parts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -60,6 +61,8 @@ FIELDS: tuple[Field, ...] = (
     Field("web_search_options", dict),
 )
 """All fields beside `model` and `messages`, in the order in which they are looked at; from `audio` on it is ours."""
+
+_LOOKED_AT = frozenset({"model", "stream"})
 
 ORDER: Mapping[str, int] = {field.name: number for number, field in enumerate(FIELDS)}
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
@@ -255,6 +258,10 @@ def _too_long(path: str, value: str) -> Problem:
 
 def _field_problem(fields: Mapping[str, Any]) -> Problem | None:
     """Return the first fault of the fields beside the model and the messages, in the order of `FIELDS`."""
+    names = [name for name in fields if name not in _LOOKED_AT]
+    stream = fields.get("stream")
+    if not names and (stream is None or stream.__class__ is bool):
+        return None  # most requests have no more fields than these
     for name in sorted([name for name in fields if name != "model"], key=ORDER.__getitem__):
         value = fields[name]
         problem = openai_common.field_problem("field", FIELDS[ORDER[name]], value)
@@ -423,7 +430,8 @@ class OpenAIChat:
         messages = [*seen.messages, *_read(said)] if body.extends else _read(said)
         self._fits(raw, messages, fields, profile.window)
         seen.open, seen.begins, seen.messages, seen.state = body.open, body.begins, messages, asked
-        return Received(fields=fields, model=name, messages=messages, stream=fields.get("stream") is True)
+        stream = fields.get("stream") is True
+        return Received(fields=fields, model=name, messages=messages, stream=stream)
 
     def _fits(self, raw: bytes, messages: Sequence[Message], fields: Mapping[str, Any], window: int) -> None:
         tokens = openai_common.tokens_beyond(raw, messages, window, self._count)
@@ -523,6 +531,7 @@ def _overflow(window: int, tokens: int, functions: int) -> Problem:
     return bad("C18", text, "messages", "context_length_exceeded")
 
 
+@lru_cache(maxsize=256)
 def _reasons(model: str) -> bool:
     profile = models.find("openai", model)
     return profile is not None and profile.reasoning

@@ -6,6 +6,7 @@ The halves of a chunk that stay the same are made once an answer, and each piece
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from looprig.messages import Message, ToolCall
@@ -17,6 +18,8 @@ DONE = b"data: [DONE]\n\n"
 
 def answer(said: Answer, *, reasoning: bool) -> bytes:
     """Return the body of a response; models that reason tell no log probabilities, and have no fingerprint."""
+    if not said.message.tool_calls:
+        return _answer_of_text(said, reasoning)
     choice = {"index": 0, "message": _message(said.message), "logprobs": None, "finish_reason": said.stop}
     body = {
         "id": f"chatcmpl-{said.id}",
@@ -33,17 +36,45 @@ def answer(said: Answer, *, reasoning: bool) -> bytes:
     return encoded(body)
 
 
+_ANSWER = (
+    b'{"id":"chatcmpl-%b","object":"chat.completion","created":%d,"model":%b,"choices":[{"index":0,'
+    b'"message":{"role":"assistant","content":%b,"refusal":null,"annotations":[]},%b"finish_reason":"%b"}],'
+    b'"usage":%b,"service_tier":"default","system_fingerprint":%b}'
+)
+"""A body with a text and no calls, as `answer` makes it; a test compares the two."""
+
+
+def _answer_of_text(said: Answer, reasoning: bool) -> bytes:
+    usage = said.usage
+    return _ANSWER % (
+        said.id.encode(),
+        said.created,
+        _word(said.model),
+        encoded(said.message.content),
+        b"" if reasoning else b'"logprobs":null,',
+        said.stop.encode(),
+        _USAGE % (usage.prompt, usage.completion, usage.prompt + usage.completion, usage.cached),
+        b"null" if reasoning else _word(fingerprint(said.model)),
+    )
+
+
 def _message(message: Message) -> dict[str, Any]:
-    told: dict[str, Any] = {"role": "assistant", "content": message.content or None}
-    if message.tool_calls:
-        told["tool_calls"] = [call.to_dict() for call in message.tool_calls]
-    else:
-        told["content"] = message.content
-    told["refusal"] = None
-    told["annotations"] = []
-    return told
+    return {
+        "role": "assistant",
+        "content": message.content or None,
+        "tool_calls": [call.to_dict() for call in message.tool_calls],
+        "refusal": None,
+        "annotations": [],
+    }
 
 
+@lru_cache(maxsize=256)
+def _word(text: str) -> bytes:
+    """Return *text*, one of few, as JSON."""
+    return encoded(text)
+
+
+@lru_cache(maxsize=256)
 def fingerprint(model: str) -> str:
     """Return the fingerprint of the system behind *model*: a hash of its name."""
     return f"fp_{padding(model)[:10]}"
@@ -63,6 +94,11 @@ def usage_of(usage: Usage) -> dict[str, Any]:
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+_USAGE = encoded(usage_of(Usage())).replace(b"%", b"%%")
+for _name in (b"prompt_tokens", b"completion_tokens", b"total_tokens", b"cached_tokens"):
+    _USAGE = _USAGE.replace(b'"%b":0' % _name, b'"%b":%%d' % _name)
 
 
 def stream(said: Answer, *, reasoning: bool, usage: bool, obfuscated: bool) -> Stream:

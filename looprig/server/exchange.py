@@ -298,7 +298,7 @@ def _limit(fields: Mapping[str, Any]) -> int | None:
         if limit is not None:
             return int(limit)
     config = fields.get("generationConfig")
-    limit = config.get("maxOutputTokens") if isinstance(config, Mapping) else None
+    limit = config.get("maxOutputTokens") if config.__class__ is dict else None
     return int(limit) if isinstance(limit, int) else None
 
 

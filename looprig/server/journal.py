@@ -104,7 +104,7 @@ class Journal:
 
     def stopped(self, conversation: Conversation, why: str) -> None:
         """Note that a turn was stopped that no invariant is broken by."""
-        conversation.broken["LR152"] += 1
+        conversation.broken["LR152"] = conversation.broken.get("LR152", 0) + 1
         self.stops["LR152"] += 1
         self._keep(
             Found(

@@ -60,7 +60,7 @@ class Judge:
 
     __slots__ = ("_bench", "_ledger", "_number", "_observer", "_turn", "_whose", "broken")
 
-    def __init__(self, bench: Bench, whose: str, number: int, broken: Counter[str]) -> None:
+    def __init__(self, bench: Bench, whose: str, number: int, broken: dict[str, int]) -> None:
         self._bench = bench
         self._whose = whose
         self._number = number
@@ -99,15 +99,15 @@ class Judge:
 
     def end(self, status: TurnStatus, answer: str | None = None, error: str | None = None) -> bool:
         """The turn is over; judge it. Return whether it is found to start over and over."""
-        before = self.broken[ENDLESS]
+        before = self.broken.get(ENDLESS, 0)
         self._see(
             TurnEnded(
                 session=self._number, turn=self._turn, status=status, at_s=0.0, answer=answer, own=False, error=error
             )
         )
-        return self.broken[ENDLESS] > before
+        return self.broken.get(ENDLESS, 0) > before
 
     def _see(self, event: Event) -> None:
         found = self._bench.judge(self._observer, event, self._whose)
-        if found:
-            self.broken.update(found)
+        for code, times in (found or {}).items():
+            self.broken[code] = self.broken.get(code, 0) + times

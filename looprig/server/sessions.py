@@ -8,7 +8,7 @@ asks again what the newest session of its API key asked first and never got answ
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +45,7 @@ def session_in(raw: bytes) -> int | None:
     """Return the session of the last marker in a request's body, or None where it has none."""
     at = raw.rfind(b"[#s")
     match = _SESSION.match(raw, at) if at >= 0 else None
-    if raw.find(b"call_s", at + 1) < 0 and raw.find(b"resp_s", at + 1) < 0:
+    if raw.find(b"_s", at + 1) < 0:  # neither call_s nor resp_s
         return int(match[1]) if match is not None else None
     # What follows the last marker is the newest call or result; where none fits, the text's own marker counts.
     last = match
@@ -73,25 +73,32 @@ class Conversation:
     ``counted`` sessions type texts of their own: a user message that was not answered before is their next turn.
     """
 
+    # What a session begins with stands here, because many a session has one request and changes little of it.
+    turn = -1
+    turns = 0
+    requests = 0
+    weight = 0
+    _plan: Turn | None = None
+    _asked: Place | None = None
+    _answer: str | None = None
+    _over = False
+    _in_turn = 0
+    _judge: Judge | None = None
+    _fresh = True
+
     def __init__(self, number: int, provider: str, play: Play, counted: bool, bench: Bench | None) -> None:
         self.number = number
         self.provider = provider
         self.play = play
         self.counted = counted
-        self.turn = -1
-        self.turns = 0
-        self.requests = 0
-        self.rejected: Counter[str] = Counter()
-        self.broken: Counter[str] = Counter()
-        self.weight = 0
-        self._bench = bench
-        self._plan: Turn | None = None
-        self._asked: Place | None = None
-        self._answer: str | None = None
-        self._over = False
-        self._in_turn = 0
+        self.rejected: dict[str, int] = {}
+        self.broken: dict[str, int] = {}
+        self.seen = Seen()
+        self.prompt = Prompt()
         self._attempts: dict[int, int] = {}
-        self.forget()
+        self._bench = bench
+        if bench is not None:
+            self._judge = Judge(bench, provider, number, self.broken)
 
     def forget(self) -> None:
         """Let go of what was sent: the next request is read and judged as if it were the first of the session."""
@@ -101,13 +108,14 @@ class Conversation:
         self._judge_anew()
 
     def _judge_anew(self) -> None:
-        self._judge = Judge(self._bench, self.provider, self.number, self.broken) if self._bench is not None else None
+        if self._bench is not None:
+            self._judge = Judge(self._bench, self.provider, self.number, self.broken)
         self._fresh = True
 
     def refused(self, rule: str) -> None:
         """A request was refused. What it said that was new is not known, so the next one is taken as it is."""
         self.requests += 1
-        self.rejected[rule] += 1
+        self.rejected[rule] = self.rejected.get(rule, 0) + 1
         if not self._fresh:
             self._judge_anew()
 
@@ -140,6 +148,8 @@ class Conversation:
         round_, message = reply_at(turn, place)
         attempt = self._attempts.get(round_, 0)
         self._attempts[round_] = attempt + 1
+        if not turn.rounds and not turn.faults:
+            return Step(place, 0, message, attempt, turn.chunks, turn.delay_s, (), self._endless())
         delay_s = turn.rounds[round_].delay_s if round_ < len(turn.rounds) else turn.delay_s
         for fault in turn.faults:
             if fault.kind == "timeout" and fault.round == round_ and attempt < fault.times:
@@ -250,8 +260,8 @@ class Conversation:
 
     def _endless(self) -> str:
         """Say why the turn is stopped, where it has asked far more often than its script is long."""
-        if self._plan is None or self._in_turn <= requests_allowed(self._plan):
-            return ""
+        if self._plan is None or self._in_turn <= 20 or self._in_turn <= requests_allowed(self._plan):
+            return ""  # twenty are always allowed
         return f"the turn asked the model {self._in_turn} times; its script has {len(self._plan.rounds) + 1} replies"
 
     def stop(self, why: str) -> bool:

@@ -31,6 +31,10 @@ class Prompt:
         """Return the tokens of a request, and those of its longest prefix of whole messages that was sent before."""
         old = self._messages
         same = len(old)
+        if not same:
+            self._messages, self._counts = messages, [message_tokens(message, counter) for message in messages]
+            self._total = sum(self._counts)
+            return self._total, 0
         if len(messages) >= same and messages[:same] == old:
             cached = self._total
         else:
