@@ -1,11 +1,11 @@
 """How Chat Completions says an answer, at once or in chunks.
 
-The halves of a chunk that stay the same are made once an answer, and each piece of text is put between them.
+What stands before the text is the same in all chunks of an answer, and what stands from the text on is the same in
+all answers of that text: each is made once, and put together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,8 @@ from looprig.providers.base import Answer, Stream, Usage
 from looprig.providers.openai_common import encoded, obfuscation, padding
 
 DONE = b"data: [DONE]\n\n"
+
+_PAD = padding("looprig").encode()
 
 
 def answer(said: Answer, *, reasoning: bool) -> bytes:
@@ -141,7 +143,7 @@ class _Chunks:
             "service_tier": "default",
             "system_fingerprint": None if reasoning else fingerprint(said.model),
         }
-        self._said, self._obfuscated, self._pad, self._number = said, obfuscated, padding(said.id).encode(), 0
+        self._said, self._obfuscated, self._number = said, obfuscated, 0
         self._before = b'data: %b,"choices":[' % encoded(whole)[:-1]
         self._first = self._before + b'{"index":0,"delta":'
         self._logprobs = b"" if reasoning else b',"logprobs":null'
@@ -154,20 +156,18 @@ class _Chunks:
 
     def texts(self, before: bytes, behind: bytes, pieces: tuple[str, ...]) -> list[bytes]:
         """Return a chunk for each piece of a text, which stands in its delta between *before* and *behind*."""
+        if not pieces:
+            return []
         first = self._first + before
         last = b'%b%b,"finish_reason":null}]%b' % (behind, self._logprobs, self._usage)
-        return list(self._spliced(first, last, pieces))
-
-    def _spliced(self, first: bytes, last: bytes, pieces: tuple[str, ...]) -> Iterator[bytes]:
-        if not self._obfuscated:
-            last += b"}\n\n"
-            for piece in pieces:
-                yield first + encoded(piece) + last
-            return
-        last += b',"obfuscation":"'
-        for number, piece in enumerate(pieces, self._number + 1):
-            yield b'%b%b%b%b"}\n\n' % (first, encoded(piece), last, obfuscation(self._pad, number, piece))
+        number = self._number
         self._number += len(pieces)
+        # The first piece has the marker of the session; the others are the same in each, and are made once.
+        endings = (
+            *_ending(pieces[:1], last, number, self._obfuscated),
+            *_endings(pieces[1:], last, number + 1, self._obfuscated),
+        )
+        return [first + ending for ending in endings]
 
     def usage(self) -> bytes:
         """Return the chunk that has the usage and no choice."""
@@ -177,4 +177,20 @@ class _Chunks:
         if not self._obfuscated:
             return b"}\n\n"
         self._number += 1
-        return b',"obfuscation":"%b"}\n\n' % obfuscation(self._pad, self._number, piece)
+        return b',"obfuscation":"%b"}\n\n' % obfuscation(_PAD, self._number, piece)
+
+
+def _ending(pieces: tuple[str, ...], last: bytes, number: int, obfuscated: bool) -> tuple[bytes, ...]:
+    """Return what stands in each chunk from its piece on; the pieces before were *number*."""
+    if not obfuscated:
+        return tuple([encoded(piece) + last + b"}\n\n" for piece in pieces])
+    last += b',"obfuscation":"'
+    return tuple(
+        [
+            b'%b%b%b"}\n\n' % (encoded(piece), last, obfuscation(_PAD, at, piece))
+            for at, piece in enumerate(pieces, number + 1)
+        ]
+    )
+
+
+_endings = lru_cache(maxsize=512)(_ending)

@@ -303,9 +303,16 @@ def _limit(fields: Mapping[str, Any]) -> int | None:
 
 
 def _pieces(message: Message, step: Step) -> tuple[tuple[str, ...], ...]:
-    texts = (message.content, *(call.arguments for call in message.tool_calls))
-    chunks = step.chunks
-    return tuple(_split(text, TOKEN_CHARS if chunks == 1 else max(1, -(-len(text) // chunks))) for text in texts)
+    """Cut the text of a reply and the arguments of its calls; the marker of the session goes with the first piece."""
+    said, chunks = message.content, step.chunks
+    begins = said.find("] ") + 2 if said.startswith("[#s") else 0
+    begins = begins if begins > 1 else 0
+    texts = (said[begins:], *[call.arguments for call in message.tool_calls])
+    cut = [_split(text, TOKEN_CHARS if chunks == 1 else max(1, -(-len(text) // chunks))) for text in texts]
+    if begins:
+        first = cut[0] or ("",)
+        cut[0] = (said[:begins] + first[0], *first[1:])
+    return tuple(cut)
 
 
 @lru_cache(maxsize=512)
