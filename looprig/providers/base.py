@@ -79,24 +79,18 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     tail: bytes
 
 
-class Seen:
+class Seen(msgspec.Struct, gc=False):
     """What is remembered of a conversation between two requests of it.
 
-    ``raw`` is the list of items as it was sent, ``items`` the same decoded, ``messages`` what they say in looprig's
-    words (one item may be several messages, or none), ``state`` what the rules of order know after the last item.
-    Only a request that was accepted is remembered. ``open`` is for `opened`: a body up to the end of its list, and
-    where in it the list begins; who reads a request that way keeps neither ``raw`` nor ``items``.
+    ``messages`` is what its items say in looprig's words (one item may be several messages, or none), ``state`` what
+    the rules of order know after the last item; ``open`` and ``begins`` are for `opened`: a body up to the end of its
+    list, and where in it the list begins. Only a request that was accepted is remembered.
     """
 
-    __slots__ = ("begins", "items", "messages", "open", "raw", "state")
-
-    def __init__(self) -> None:
-        self.raw = b""
-        self.open = b""
-        self.begins = 0
-        self.items: list[Any] = []
-        self.messages: list[Message] = []
-        self.state: Any = None
+    messages: list[Message] = []
+    state: Any = None
+    open: bytes = b""
+    begins: int = 0
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,25 +163,6 @@ class Provider(Protocol):
     def limit_headers(self, limits: Mapping[str, tuple[int, int, float]]) -> Mapping[str, str]:
         """Return the headers that tell (limit, remaining, reset_s) of ``requests`` and ``tokens``."""
         ...
-
-
-def grown(raw: bytes, seen: Seen) -> tuple[list[Any], int]:
-    """Decode a JSON array that mostly has grown since *seen*; return its items, and how many of them are the old ones.
-
-    The bytes are compared and only what is new is decoded, so that a history of any length costs one comparison of
-    memory. Items that were there before stay the same objects.
-
-    Raises:
-        msgspec.DecodeError: where it is no JSON array.
-    """
-    before = seen.raw[:-1]
-    if len(before) > 1 and raw.startswith(before):
-        rest = raw[len(before) :].lstrip()
-        if rest == b"]":
-            return seen.items, len(seen.items)
-        if rest.startswith(b","):
-            return [*seen.items, *_ARRAY.decode(b"[" + rest[1:])], len(seen.items)
-    return _ARRAY.decode(raw), 0
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -272,9 +247,7 @@ def _decoded(fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
     return {name: decode(value) for name, value in fields.items()}
 
 
-
 _STAND_IN = b"7305861962548302917"
 _SPACE = b" \n\r\t"
 _ANY = msgspec.json.Decoder()
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ARRAY = msgspec.json.Decoder(list[Any])

@@ -62,8 +62,6 @@ FIELDS: tuple[Field, ...] = (
 )
 """All fields beside `model` and `messages`, in the order in which they are looked at; from `audio` on it is ours."""
 
-_LOOKED_AT = frozenset({"model", "stream"})
-
 ORDER: Mapping[str, int] = {field.name: number for number, field in enumerate(FIELDS)}
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 PARTS = ("text", "image_url", "input_audio", "refusal", "audio", "file")
@@ -109,6 +107,27 @@ class _Said(msgspec.Struct, gc=False):
 
 
 _SAID = msgspec.json.Decoder(list[_Said])
+
+
+class _Text(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A message with a text and nothing else."""
+
+    role: Literal["system", "assistant", "user"]
+    content: str
+
+
+class _Short(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A request with texts and nothing else, as many a conversation begins: no rule is broken by it."""
+
+    model: str
+    messages: Annotated[list[_Text], msgspec.Meta(min_length=1)]
+    stream: bool | None = None
+
+
+_SHORT = msgspec.json.Decoder(_Short)
+
+SHORT = 2048
+"""Bytes up to which a request of texts is read in one go; reading it again costs no more than remembering it."""
 
 _OWN_ROLE: Mapping[str, Any] = {"developer": "system", "function": "tool"}
 
@@ -258,10 +277,6 @@ def _too_long(path: str, value: str) -> Problem:
 
 def _field_problem(fields: Mapping[str, Any]) -> Problem | None:
     """Return the first fault of the fields beside the model and the messages, in the order of `FIELDS`."""
-    names = [name for name in fields if name not in _LOOKED_AT]
-    stream = fields.get("stream")
-    if not names and (stream is None or stream.__class__ is bool):
-        return None  # most requests have no more fields than these
     for name in sorted([name for name in fields if name != "model"], key=ORDER.__getitem__):
         value = fields[name]
         problem = openai_common.field_problem("field", FIELDS[ORDER[name]], value)
@@ -407,11 +422,29 @@ class OpenAIChat:
         self._window, self._count = window, count
 
     def receive(self, raw: bytes, seen: Seen, model: str | None = None) -> Received:
+        if len(raw) <= SHORT and not seen.open:
+            received = self._short(raw, seen)
+            if received is not None:
+                return received
         try:
             body = opened(raw, "messages", seen)
             return self._checked(raw, body, seen)
         except UNREADABLE:
             raise Refused(openai_common.unparsable()) from None
+
+    def _short(self, raw: bytes, seen: Seen) -> Received | None:
+        """Read a short request of texts alone; None where it is anything else, which is looked at rule by rule."""
+        try:
+            short = _SHORT.decode(raw)
+        except UNREADABLE:
+            return None
+        profile = models.find("openai", short.model, self._window)
+        if profile is None or len(raw) > profile.window:
+            return None
+        seen.messages = messages = [Message(one.role, one.content) for one in short.messages]
+        seen.state = {}
+        fields = {"model": short.model, "stream": short.stream}
+        return Received(fields=fields, model=short.model, messages=messages, stream=short.stream is True)
 
     def _checked(self, raw: bytes, body: Body, seen: Seen) -> Received:
         fields = body.fields

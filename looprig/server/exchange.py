@@ -112,7 +112,7 @@ class Exchange:
         if fault is not None and fault.kind in STATUS_FAULTS:
             conversation.said(step, None, fault.kind)
             return self.failed(provider, problem_of(provider, fault), _ident(conversation), limits)
-        saying = self._saying(received, step, fault, Usage(prompt=tokens, cached=cached))
+        saying = self._saying(received, step, fault, tokens, cached)
         lost = saying.broken or ("length" if saying.stop == "length" else None)
         conversation.said(step, None if saying.broken else saying.message, lost)
         return self._given(provider, conversation, saying, limits)
@@ -123,7 +123,7 @@ class Exchange:
         """Return *problem* as a response."""
         body = provider.problem(problem, f"req_{ident}")
         told = provider.limit_headers(limits.told()) if limits is not None else {}
-        headers = self._heads[provider.name].sized(f"req_{ident}", len(body), {**told, **problem.headers})
+        headers = self._heads[provider.name].sized(b"req_" + ident.encode(), len(body), {**told, **problem.headers})
         return Ready(problem.status, headers, body)
 
     def _refused(self, provider: Provider, conversation: Conversation, problem: Problem, raw: bytes) -> Ready:
@@ -166,18 +166,24 @@ class Exchange:
 
     # -- the script's reply ------------------------------------------------------------------------
 
-    def _saying(self, received: Received, step: Step, fault: FaultPlan | None, prompt: Usage) -> Saying:
+    def _saying(self, received: Received, step: Step, fault: FaultPlan | None, tokens: int, cached: int) -> Saying:
         """Return what is said to a request, with what a fault does to it."""
-        kind = fault.kind if fault is not None else None
-        message = spoiled(kind, step.message) if kind is not None and kind in REPLY_FAULTS else step.message
-        message, completion, stop = self._fitting(message, received.fields)
+        message, kind = step.message, None
+        if fault is not None:
+            kind = fault.kind
+            message = spoiled(kind, message) if kind in REPLY_FAULTS else message
+        completion, limit = message_tokens(message, self._count), _limit(received.fields)
+        stop = "tool_calls" if message.tool_calls else "stop"
+        if limit is not None and completion > limit:
+            message = Message(role="assistant", content=message.content[: limit * TOKEN_CHARS])
+            completion, stop = limit, "length"
         return Saying(
             received=received,
             step=step,
             message=message,
             pieces=_pieces(message, step) if received.stream else (),
             stop=stop,
-            usage=Usage(prompt=prompt.prompt, cached=prompt.cached, completion=completion),
+            usage=Usage(prompt=tokens, cached=cached, completion=completion),
             broken=None if kind in REPLY_FAULTS else kind,
             late=kind == "late_id",
         )
@@ -214,15 +220,6 @@ class Exchange:
         self._journal.faults[met[0].kind] += 1
         return met[0]
 
-    def _fitting(self, message: Message, fields: Mapping[str, Any]) -> tuple[Message, int, str]:
-        """Return the reply as far as the request wants tokens, their number, and why it stops."""
-        tokens = message_tokens(message, self._count)
-        limit = _limit(fields)
-        if limit is not None and tokens > limit:
-            cut = Message(role="assistant", content=message.content[: limit * TOKEN_CHARS])
-            return cut, limit, "length"
-        return message, tokens, "tool_calls" if message.tool_calls else "stop"
-
     # -- on its way --------------------------------------------------------------------------------
 
     def _dues(self, answer: Answer, step: Step, count: int) -> list[float]:
@@ -246,7 +243,7 @@ class Exchange:
             body = body.replace(b"{", b"{{", 1)
         elif broken in ("cut", "truncate"):
             body = body[:half]
-        headers = self._heads[provider.name].sized(f"req_{answer.id}", len(body), more)
+        headers = self._heads[provider.name].sized(b"req_" + answer.id.encode(), len(body), more)
         due = self._dues(answer, saying.step, max(1, answer.usage.completion))[-1] if self._waits else 0.0
         if broken in ("drop", "stall"):
             parts = [(due, body[:half])]
@@ -266,7 +263,7 @@ class Exchange:
             stream = broken_stream(broken, stream, error)
         if saying.late:
             stream = with_late_id(stream)
-        headers = self._heads[provider.name].streamed(f"req_{answer.id}", more)
+        headers = self._heads[provider.name].streamed(b"req_" + answer.id.encode(), more)
         whole = broken not in ("drop", "stall")
         if not self._waits and whole:
             return Ready(200, headers, b"".join((stream.head, *stream.deltas, stream.tail)))

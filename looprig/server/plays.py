@@ -35,18 +35,19 @@ class Play:
         for number, turn in enumerate(scenario.turns[:SCANNED]):
             owned.setdefault(turn.session, []).append(number)
         self._owned = [owned[session] for session in sorted(owned)]
+        self._count = len(scenario.turns)
         self._turn = lru_cache(maxsize=4096)(scenario.turns.__getitem__)
 
     def marked(self, number: int) -> Turn | None:
         """Return the turn that a marker names, or None where the scenario has none of that number."""
-        return self._turn(number) if 0 <= number < len(self.scenario.turns) else None
+        return self._turn(number) if 0 <= number < self._count else None
 
     def counted(self, session: int, number: int) -> Turn | None:
         """Return turn *number* of a session whose turns the server counts: after the last one the first comes again."""
         if len(self._owned) > 1:
             mine = self._owned[session % len(self._owned)]
             return self._turn(mine[number % len(mine)])
-        return self._turn(number % len(self.scenario.turns)) if self._owned else None
+        return self._turn(number % self._count) if self._owned else None
 
     def typed(self, session: int, first: int = 0, count: int = SCANNED) -> Iterator[dict[str, Any]]:
         """Yield what is to be typed in a session, with the markers of that session."""

@@ -12,7 +12,7 @@ from looprig.providers.base import Provider
 
 Header = tuple[bytes, bytes]
 
-_SLOT = "looprig-id"
+_SLOT = b"looprig-id"
 
 JSON = b"application/json"
 EVENTS = b"text/event-stream; charset=utf-8"
@@ -40,21 +40,25 @@ class Heads:
     """Makes the headers of a provider's responses; what does not depend on the request is made once."""
 
     def __init__(self, provider: Provider) -> None:
-        told = {name: value for name, value in provider.headers(_SLOT).items() if name.lower() != "content-type"}
-        self._fixed = [header(name, value) for name, value in told.items() if _SLOT not in value]
-        self._with_id = [header(name, value) for name, value in told.items() if _SLOT in value]
+        told = provider.headers(_SLOT.decode())
+        headers = [header(name, value) for name, value in told.items() if name.lower() != "content-type"]
+        self._fixed = [(name, value) for name, value in headers if _SLOT not in value]
+        self._with_id = [(name, value) for name, value in headers if _SLOT in value]
 
-    def sized(self, ident: str, size: int, more: Mapping[str, str] | None = None) -> list[Header]:
+    def sized(self, ident: bytes, size: int, more: Mapping[str, str] | None = None) -> list[Header]:
         """Return the headers of the response *ident*, which is JSON of so many bytes."""
-        return [*self._fixed, *self._of(ident, more), _OF_JSON, (_LENGTH, b"%d" % size)]
+        headers = [*self._fixed, *[(name, value.replace(_SLOT, ident)) for name, value in self._with_id]]
+        headers += (_OF_JSON, (_LENGTH, b"%d" % size))
+        return _with(headers, more) if more else headers
 
-    def streamed(self, ident: str, more: Mapping[str, str] | None = None) -> list[Header]:
+    def streamed(self, ident: bytes, more: Mapping[str, str] | None = None) -> list[Header]:
         """Return the headers of the response *ident*, which is a stream of events."""
-        return [*self._fixed, *self._of(ident, more), _OF_EVENTS]
+        headers = [*self._fixed, *[(name, value.replace(_SLOT, ident)) for name, value in self._with_id], _OF_EVENTS]
+        return _with(headers, more) if more else headers
 
-    def _of(self, ident: str, more: Mapping[str, str] | None) -> list[Header]:
-        told = [(name, value.replace(_SLOT.encode(), ident.encode())) for name, value in self._with_id]
-        return told + [header(name, value) for name, value in more.items()] if more else told
+
+def _with(headers: list[Header], more: Mapping[str, str]) -> list[Header]:
+    return headers + [header(name, value) for name, value in more.items()]
 
 
 def header(name: str, value: str) -> Header:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from looprig.messages import Message
 from looprig.tokens import Counter, message_tokens
 
@@ -12,15 +14,12 @@ CACHED_FROM: Mapping[str, int] = {"openai-chat": 1024, "openai-responses": 1024,
 models and Gemini's begin later: that is not modelled, nor is it that a cache forgets after some minutes."""
 
 
-class Prompt:
+class Prompt(msgspec.Struct, gc=False):
     """The messages of a session's last request with their token counts: a message is counted once."""
 
-    __slots__ = ("_counts", "_messages", "_total")
-
-    def __init__(self) -> None:
-        self._messages: list[Message] = []
-        self._counts: list[int] = []
-        self._total = 0
+    _messages: list[Message] = []
+    _counts: list[int] = []
+    _total: int = 0
 
     @property
     def held(self) -> int:

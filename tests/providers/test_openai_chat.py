@@ -733,3 +733,43 @@ def test_call_is_spelled_as_the_client_spells_it():
     The helpers of these tests spell a call as `ToolCall.to_dict` does.
     """
     assert ToolCall("call_a", "search").to_dict() == msgspec.to_builtins(call())
+
+
+PARTS = st.sampled_from(
+    [user(), said(), system(), result(), asks("call_a"), {"role": "user"}, {"role": "user", "content": None}]
+    + [
+        {"role": "developer", "content": "a"},
+        {"role": "user", "content": []},
+        {"role": "user", "content": "a", "name": "b"},
+    ]
+    + [{"role": "user", "content": "a", "more": 1}, {"role": "nobody", "content": "a"}, {"content": "a"}, 3]
+)
+ANY_BODY = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from(["gpt-4o", "gpt-5", "no-such", "", None, 3]),
+        "messages": st.lists(PARTS, max_size=3) | st.sampled_from([None, "a", {}]),
+        "stream": st.sampled_from([True, False, None, "yes", 1]),
+        "max_tokens": st.sampled_from([0, 5]),
+        "other": st.just(1),
+    },
+)
+
+
+@given(ANY_BODY, st.sampled_from([None, 100]))
+def test_short_request(fields: dict[str, Any], window: int | None):
+    """
+    A short request of texts is read in one go, and that gives what the rules one by one give, whatever it holds.
+    """
+    raw = json.dumps(fields).encode()
+    provider, one_by_one = OpenAIChat(window), OpenAIChat(window)
+    one_by_one._short = lambda _raw, _seen: None  # type: ignore[method-assign]
+    found = []
+    for each in (provider, one_by_one):
+        try:
+            received = each.receive(raw, Seen())
+            found.append((received.model, received.messages, received.stream))
+        except Refused as error:
+            found.append(error.problem)  # type: ignore[arg-type]
+
+    assert found[1] == found[0]
