@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference conformance clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers peers conformance clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -39,6 +39,13 @@ seeds: .venv/.stamp  ## Play every scenario with 200 seeds against the grouped p
 reference: .venv/.stamp  ## Measure the reference loop against its targets; writes reports/reference_loop.md (minutes)
 	$(BIN)/python -m tests.perf.reference > reports/reference_loop.md.new; missed=$$?; \
 	  mv reports/reference_loop.md.new reports/reference_loop.md; exit $$missed
+
+providers: .venv/.stamp  ## Measure the strict model against its targets; writes reports/providers.md (minutes; needs wrk)
+	$(BIN)/python -m tests.perf.providers > reports/providers.md.new; missed=$$?; \
+	  mv reports/providers.md.new reports/providers.md; exit $$missed
+
+peers:  ## Install the mock server that the strict model is held against; needs npm
+	npm install --silent --no-audit --no-fund --prefix .looprig/peers @copilotkit/aimock@1.43.0
 
 check: .venv/.stamp  ## Look for mistakes without running anything: ruff and mypy
 	$(BIN)/ruff check .

@@ -219,10 +219,9 @@ def _begin_of(raw: bytes, key: str, items: bytes) -> int:
     """Return where the list begins in the body, or 0 where that cannot be told."""
     name = _quoted(key)
     at = raw.find(name)
-    begins = at + len(name) + 1
-    if at >= 0 and (raw.startswith(items, begins) or raw.startswith(items, begins := begins + 1)):
-        if raw[at + len(name) : begins].rstrip() == b":":
-            return begins  # as most clients write it
+    for begins in (at + len(name) + 1, at + len(name) + 2):  # as most clients write it
+        if at >= 0 and raw.startswith(items, begins) and raw[at + len(name) : begins].rstrip() == b":":
+            return begins
     while at >= 0:
         after = raw.find(b"[", at)
         if after >= 0 and raw.startswith(items, after) and raw[at + len(name) : after].strip(_SPACE) == b":":

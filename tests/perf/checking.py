@@ -139,7 +139,7 @@ def cost_of(name: str, tries: int) -> Cost:
     list_only = msgspec.json.encode(api.items(api.whole))
     seen = Seen()
     provider.receive(raw, seen, api.model)
-    kept = {slot: getattr(seen, slot) for slot in Seen.__slots__}
+    kept = {slot: getattr(seen, slot) for slot in Seen.__struct_fields__}
 
     def again() -> Received:
         # A request changes what is remembered: each try begins with what was remembered before.

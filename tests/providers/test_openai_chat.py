@@ -735,16 +735,17 @@ def test_call_is_spelled_as_the_client_spells_it():
     assert ToolCall("call_a", "search").to_dict() == msgspec.to_builtins(call())
 
 
-PARTS = st.sampled_from(
-    [user(), said(), system(), result(), asks("call_a"), {"role": "user"}, {"role": "user", "content": None}]
-    + [
+PARTS: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *(user(), said(), system(), result(), asks("call_a"), {"role": "user"}, {"role": "user", "content": None}),
         {"role": "developer", "content": "a"},
         {"role": "user", "content": []},
         {"role": "user", "content": "a", "name": "b"},
+        {"role": "user", "content": "a", "more": 1},
+        *({"role": "nobody", "content": "a"}, {"content": "a"}, 3),
     ]
-    + [{"role": "user", "content": "a", "more": 1}, {"role": "nobody", "content": "a"}, {"content": "a"}, 3]
 )
-ANY_BODY = st.fixed_dictionaries(
+ANY_BODY: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "model": st.sampled_from(["gpt-4o", "gpt-5", "no-such", "", None, 3]),
@@ -763,13 +764,13 @@ def test_short_request(fields: dict[str, Any], window: int | None):
     """
     raw = json.dumps(fields).encode()
     provider, one_by_one = OpenAIChat(window), OpenAIChat(window)
-    one_by_one._short = lambda _raw, _seen: None  # type: ignore[method-assign]
-    found = []
+    vars(one_by_one)["_short"] = lambda _raw, _seen: None
+    found: list[Any] = []
     for each in (provider, one_by_one):
         try:
             received = each.receive(raw, Seen())
             found.append((received.model, received.messages, received.stream))
         except Refused as error:
-            found.append(error.problem)  # type: ignore[arg-type]
+            found.append(error.problem)
 
     assert found[1] == found[0]
