@@ -108,21 +108,21 @@ def stream(said: Answer, *, reasoning: bool, usage: bool, obfuscated: bool) -> S
     chunks = _Chunks(said, reasoning=reasoning, usage=usage, obfuscated=obfuscated)
     message = said.message
     if message.content or not message.tool_calls:
-        head, begun = chunks.of({"role": "assistant", "content": "", "refusal": None}), 0
+        head, begun = chunks.of(_ROLE), 0
     else:
         first = {"role": "assistant", "content": None, **_begin(0, message.tool_calls[0]), "refusal": None}
-        head, begun = chunks.of(first), 1
+        head, begun = chunks.of(encoded(first)), 1
     deltas = chunks.texts(b'{"content":', b"}", said.pieces[0]) if said.pieces else []
     waiting = b""
     for index, call in enumerate(message.tool_calls):
         if index >= begun:
-            waiting += chunks.of(_begin(index, call))
+            waiting += chunks.of(encoded(_begin(index, call)))
         opening = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index
         made = chunks.texts(opening, b"}}]}", said.pieces[index + 1])
         if made:
             made[0], waiting = waiting + made[0], b""
         deltas += made
-    tail = waiting + chunks.of({}, said.stop) + (chunks.usage() if usage else b"") + DONE
+    tail = waiting + chunks.of(b"{}", said.stop) + (chunks.usage() if usage else b"") + DONE
     return Stream(head=head, deltas=deltas, tail=tail)
 
 
@@ -131,28 +131,31 @@ def _begin(index: int, call: ToolCall) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, "id": call.id, "type": "function", "function": function}]}
 
 
+_ROLE = b'{"role":"assistant","content":"","refusal":null}'
+
+_CHUNK = (
+    b'data: {"id":"chatcmpl-%b","object":"chat.completion.chunk","created":%d,"model":%b,"service_tier":"default",'
+    b'"system_fingerprint":%b,"choices":['
+)
+
+
 class _Chunks:
     """Makes the chunks of one answer."""
 
     def __init__(self, said: Answer, *, reasoning: bool, usage: bool, obfuscated: bool) -> None:
-        whole = {
-            "id": f"chatcmpl-{said.id}",
-            "object": "chat.completion.chunk",
-            "created": said.created,
-            "model": said.model,
-            "service_tier": "default",
-            "system_fingerprint": None if reasoning else fingerprint(said.model),
-        }
         self._said, self._obfuscated, self._number = said, obfuscated, 0
-        self._before = b'data: %b,"choices":[' % encoded(whole)[:-1]
+        print_ = b"null" if reasoning else _word(fingerprint(said.model))
+        self._before = _CHUNK % (said.id.encode(), said.created, _word(said.model), print_)
         self._first = self._before + b'{"index":0,"delta":'
         self._logprobs = b"" if reasoning else b',"logprobs":null'
         self._usage = b',"usage":null' if usage else b""
 
-    def of(self, delta: dict[str, Any], stop: str | None = None) -> bytes:
-        """Return the chunk of one delta."""
-        reason = b'%b,"finish_reason":%b}]%b' % (self._logprobs, encoded(stop), self._usage)
-        return self._first + encoded(delta) + reason + self._end("")
+    def of(self, delta: bytes, stop: str | None = None) -> bytes:
+        """Return the chunk of one delta, which is JSON."""
+        why = b"null" if stop is None else _word(stop)
+        return b'%b%b%b,"finish_reason":%b}]%b%b' % (
+            self._first, delta, self._logprobs, why, self._usage, self._end("")
+        )  # fmt: skip
 
     def texts(self, before: bytes, behind: bytes, pieces: tuple[str, ...]) -> list[bytes]:
         """Return a chunk for each piece of a text, which stands in its delta between *before* and *behind*."""

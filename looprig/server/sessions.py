@@ -289,7 +289,7 @@ class Sessions:
         self._bench = bench
         self._find_play = find_play
         self._gone = gone
-        self._known: dict[tuple[str, str, int], Conversation] = {}
+        self._known: OrderedDict[tuple[str, str, int], Conversation] = OrderedDict()  # its first is found at once
         self._warm: OrderedDict[int, Conversation] = OrderedDict()
         self._names: dict[tuple[str, str, str], int] = {}
         self._newest: dict[tuple[str, str, str], Conversation] = {}
@@ -382,8 +382,7 @@ class Sessions:
         return made
 
     def _drop_oldest(self) -> None:
-        key = next(iter(self._known))
-        oldest = self._known.pop(key)
+        _, oldest = self._known.popitem(last=False)
         oldest.finish()
         if self._warm.pop(id(oldest), None) is not None:
             self._bytes -= oldest.weight

@@ -25,7 +25,9 @@ def main() -> None:
     servers = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "httptools", "msgspec"))
     facts = ", ".join(f"{name} {value}" for name, value in machine().items())
     print("# The strict model against its targets\n")
-    print("`make providers` prints this, each part by the command under its title; `make peers` installs the other mock.")
+    print(
+        "`make providers` prints this, each part by the command under its title; `make peers` installs the other mock."
+    )
     print(f"Commit {commit.stdout.strip() or 'unknown'}; {facts}; {servers}.\n")
     print("Times are of one shared machine: ratios in one run, interleaved, in CPU time where nothing else is said.")
     missed = 0

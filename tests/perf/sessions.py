@@ -22,7 +22,7 @@ from tests.perf.targets import Section, Target, section, table
 
 SESSIONS = 10_000
 CONNECTIONS = 32
-SETTINGS = {"messages": "16", "tool_every": "4"}
+SETTINGS = {"messages": "40", "tool_every": "4"}
 SEED = 1
 
 
