@@ -862,10 +862,9 @@ def serve_model_command(context: click.Context, /, command: tuple[str, ...], **g
     looprig serve model --fault overloaded:every=10 --ttft 200ms --itl 20ms -- node agent.mjs
     """
     from looprig.report import serving as report
-    from looprig.server.running import CannotServe, collect_seldom, run_command, serving, until_stopped, variables
+    from looprig.server.running import CannotServe, run_command, serving, until_stopped, variables
 
     app = _served(given)
-    collect_seldom()
     if given["host"] not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"warning: {given['host']} can be reached from other machines, and nobody needs a key", err=True)
     code = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import msgspec
 
@@ -77,6 +77,37 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     head: bytes
     deltas: Sequence[bytes]
     tail: bytes
+
+    def whole(self) -> bytes:
+        """Return all of it, to be sent at once."""
+        deltas = self.deltas
+        middle = deltas.joined() if isinstance(deltas, Spliced) else b"".join(deltas)
+        return b"".join((self.head, middle, self.tail))
+
+
+class Spliced(Sequence[bytes]):
+    """Deltas that all begin alike, and are made when they are looked at: *first* and each of *endings*."""
+
+    __slots__ = ("_endings", "_first")
+
+    def __init__(self, first: bytes, endings: tuple[bytes, ...]) -> None:
+        self._first, self._endings = first, endings
+
+    def __len__(self) -> int:
+        return len(self._endings)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self._first + ending for ending in self._endings[index]]
+        return self._first + self._endings[index]
+
+    def joined(self) -> bytes:
+        """Return all deltas in one, which is cheaper than making each."""
+        return self._first + self._first.join(self._endings) if self._endings else b""
 
 
 class Seen(msgspec.Struct, gc=False):

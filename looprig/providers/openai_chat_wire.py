@@ -6,11 +6,12 @@ all answers of that text: each is made once, and put together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from looprig.messages import Message, ToolCall
-from looprig.providers.base import Answer, Stream, Usage
+from looprig.providers.base import Answer, Spliced, Stream, Usage
 from looprig.providers.openai_common import encoded, obfuscation, padding
 
 DONE = b"data: [DONE]\n\n"
@@ -112,16 +113,16 @@ def stream(said: Answer, *, reasoning: bool, usage: bool, obfuscated: bool) -> S
     else:
         first = {"role": "assistant", "content": None, **_begin(0, message.tool_calls[0]), "refusal": None}
         head, begun = chunks.of(encoded(first)), 1
-    deltas = chunks.texts(b'{"content":', b"}", said.pieces[0]) if said.pieces else []
-    waiting = b""
+    text: Sequence[bytes] = chunks.texts(b'{"content":', b"}", said.pieces[0]) if said.pieces else ()
+    deltas, waiting = (list(text) if message.tool_calls else text), b""
     for index, call in enumerate(message.tool_calls):
         if index >= begun:
             waiting += chunks.of(encoded(_begin(index, call)))
         opening = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index
-        made = chunks.texts(opening, b"}}]}", said.pieces[index + 1])
+        made = list(chunks.texts(opening, b"}}]}", said.pieces[index + 1]))
         if made:
             made[0], waiting = waiting + made[0], b""
-        deltas += made
+        deltas = [*deltas, *made]
     tail = waiting + chunks.of(b"{}", said.stop) + (chunks.usage() if usage else b"") + DONE
     return Stream(head=head, deltas=deltas, tail=tail)
 
@@ -157,10 +158,10 @@ class _Chunks:
             self._first, delta, self._logprobs, why, self._usage, self._end("")
         )  # fmt: skip
 
-    def texts(self, before: bytes, behind: bytes, pieces: tuple[str, ...]) -> list[bytes]:
+    def texts(self, before: bytes, behind: bytes, pieces: tuple[str, ...]) -> Sequence[bytes]:
         """Return a chunk for each piece of a text, which stands in its delta between *before* and *behind*."""
         if not pieces:
-            return []
+            return ()
         first = self._first + before
         last = b'%b%b,"finish_reason":null}]%b' % (behind, self._logprobs, self._usage)
         number = self._number
@@ -170,7 +171,7 @@ class _Chunks:
             *_ending(pieces[:1], last, number, self._obfuscated),
             *_endings(pieces[1:], last, number + 1, self._obfuscated),
         )
-        return [first + ending for ending in endings]
+        return Spliced(first, endings)
 
     def usage(self) -> bytes:
         """Return the chunk that has the usage and no choice."""

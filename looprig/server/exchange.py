@@ -266,7 +266,7 @@ class Exchange:
         headers = self._heads[provider.name].streamed(b"req_" + answer.id.encode(), more)
         whole = broken not in ("drop", "stall")
         if not self._waits and whole:
-            return Ready(200, headers, b"".join((stream.head, *stream.deltas, stream.tail)))
+            return Ready(200, headers, stream.whole())
         parts = self._parts(stream, answer, saying.step)
         return Ready(200, headers, parts=parts, whole=whole, stalls=broken == "stall")
 

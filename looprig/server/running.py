@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -104,16 +103,6 @@ class Running:
 
         self._events.call_soon_threadsafe(put)
         return answer.result(START_S)
-
-
-def collect_seldom() -> None:
-    """Let this process look seldom for garbage in cycles: sessions make none, and it would look at all of them again.
-
-    For a process that does nothing but serve.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
 
 
 def _config(app: App) -> uvicorn.Config:

@@ -30,7 +30,7 @@ from tests.perf.targets import Section, Target, section, table
 ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
 SECONDS = 3
-ROUNDS = 5
+ROUNDS = 3
 
 PROMPT = " ".join(["Tell me in some words what the weather of the next days will be like, where I am going."] * 4)
 
