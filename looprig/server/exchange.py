@@ -91,7 +91,7 @@ class Exchange:
         if conversation is None:
             conversation = sessions.of_first(name, _newest_text(received.messages), headers, key_of(headers))
             conversation.seen = seen
-        sessions.used(conversation, len(raw))
+        sessions.used(conversation, len(raw), len(received.messages))
         if stream is not None and received.stream is not stream:
             received = msgspec.structs.replace(received, stream=stream)
         return self._checked(provider, conversation, received, limits)

@@ -25,12 +25,13 @@ from looprig.server.usage import Prompt
 COUNTED_FROM = 100_000
 """Sessions that the server numbers by itself, so that they cannot meet those of a scenario's markers."""
 
-WARM_BYTES = 32 * 2**20
-"""Bytes of last requests of which a server remembers what it needs to judge the next ones: some eight times as much
-memory. Beyond that the sessions that were silent longest are only counted on, and judged anew when they speak again."""
+WARM_BYTES = 64 * 2**20
+"""What a server remembers of last requests, about, so that it can judge the next ones. Beyond that the sessions that
+were silent longest are only counted on, and judged anew when they speak again."""
 
 WEIGHT_OF_SESSION = 1024
-"""What a session counts for beside its last request."""
+WEIGHT_OF_MESSAGE = 512
+"""Bytes that a session and each of its messages count for beside the body of its last request."""
 
 KNOWN_MAX = 100_000
 """Sessions that are known one by one; of older ones only the totals are kept."""
@@ -333,15 +334,15 @@ class Sessions:
             self._newest[whose] = newest
         return newest
 
-    def used(self, conversation: Conversation, size: int) -> None:
-        """Note that a session was spoken to with a body of *size* bytes, and forget what is longest ago."""
+    def used(self, conversation: Conversation, size: int, messages: int) -> None:
+        """Note that a session was spoken to with a body of so many bytes and messages; forget what is longest ago."""
         warm = self._warm
         ident = id(conversation)
         if ident in warm:
             warm.move_to_end(ident)
         else:
             warm[ident] = conversation
-        weight = size + WEIGHT_OF_SESSION
+        weight = size + WEIGHT_OF_SESSION + messages * WEIGHT_OF_MESSAGE
         self._bytes += weight - conversation.weight
         conversation.weight = weight
         while self._bytes > WARM_BYTES and len(warm) > 1:
