@@ -6,11 +6,11 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test check lint lock long seeds reference clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference conformance clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/.stamp  ## Play the standard scenarios, and compare two trim policies of the reference loop
 	$(BIN)/looprig run
@@ -18,6 +18,15 @@ run: .venv/.stamp  ## Play the standard scenarios, and compare two trim policies
 
 test: .venv/.stamp  ## Run the tests
 	$(BIN)/pytest
+
+test-frameworks: .venv/.stamp  ## Run the tests of frameworks' adapters and trimmers, in an environment with the frameworks
+	newest=$$($(BIN)/python -m looprig.conformance.environment newest) && \
+	  $$newest -m pytest -W ignore tests/adapters/frameworks tests/trimmers/frameworks/newest
+	camel=$$($(BIN)/python -m looprig.conformance.environment camel) && \
+	  $$camel -m pytest -W ignore tests/trimmers/frameworks/camel
+
+conformance: .venv/.stamp  ## Test the trimmers and agents of frameworks; writes reports/conformance.md (a quarter of an hour)
+	$(BIN)/looprig conformance
 
 long: .venv/.stamp  ## Measure a conversation of a million messages; writes reports/long_conversation.md (minutes)
 	$(BIN)/python tests/perf/long_conversation.py > reports/long_conversation.md.new
@@ -44,6 +53,14 @@ lock:  ## Write requirements.lock anew from pyproject.toml; needs uv
 	@test -n "$(UV)" || { echo "make lock needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --no-config \
 	  --python-version 3.11 --extra dev --extra otel --extra tokens pyproject.toml --output-file requirements.lock
+
+# Two environments: one package that asks for old versions would age all others.
+lock-frameworks:  ## Write the locks of the frameworks anew from looprig/conformance/*.in; needs uv
+	@test -n "$(UV)" || { echo "make lock-frameworks needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
+	for name in frameworks camel; do \
+	  uv pip compile --quiet --universal --upgrade --no-header --no-annotate --no-config --python-version 3.11 \
+	    looprig/conformance/$$name.in --output-file looprig/conformance/$$name.txt || exit 1; \
+	done
 
 clean:  ## Remove the environment and everything that tools left behind
 	rm -rf .venv .looprig .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist reports/runs

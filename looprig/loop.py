@@ -69,6 +69,10 @@ class Model(Protocol):
 
     def astream(self, messages: Sequence[Message]) -> AsyncIterator[Chunk]: ...
 
+    def refused(self, messages: Sequence[Message] | Sequence[dict[str, Any]]) -> None:
+        """Take note of a request that a provider between the loop and the model has refused."""
+        ...
+
 
 class Tool(Protocol):
     """A tool, as looprig hands it to a loop.

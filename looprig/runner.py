@@ -353,6 +353,9 @@ class _Player:
         return seat
 
     def _end(self, seat: _Seat, number: int, status: TurnStatus, spent_ns: int, result: object) -> None:
+        if seat.session.stopped is not None:
+            self._end_badly(seat, number, spent_ns, seat.session.stopped)
+            return
         answer = answer_text(result)
         last = seat.session.last_reply
         own = last is None or last.content != answer
@@ -363,6 +366,7 @@ class _Player:
         if self._stopped:
             return  # the end of this turn is written already
         status: TurnStatus = "raised"
+        error = seat.session.stopped or error
         if isinstance(error, TurnStopped | Deadlock):
             status = "stopped"
             self._stopped = True

@@ -64,6 +64,8 @@ class Session:
         self.plan: Turn | None = None
         self.requests_in_turn = 0
         self.last_reply: Message | None = None
+        self.stopped: TurnStopped | None = None
+        """Why looprig ended the turn, where it did: a framework may swallow what is raised, or raise another thing."""
         self.rig_ns = 0
         self._attempts: dict[int, int] = {}
         self._scenario = scenario
@@ -82,7 +84,7 @@ class Session:
         """Turn number *turn* starts."""
         self.turn, self.plan = turn, plan
         self.requests_in_turn = 0
-        self.last_reply = None
+        self.last_reply = self.stopped = None
         self._attempts.clear()
         self.ledger.say(Message(role="user", content=plan.say))
 
@@ -127,9 +129,15 @@ def _asking(planned: Round, place: Place) -> Message:
 
 
 def locate(messages: Sequence[Message], session: int, turn: int, plan: Turn | None) -> Place | None:
-    """Return the place of what a request asks the model to answer, or None where there is nothing to answer."""
+    """Return the place of what a request asks the model to answer, or None where there is nothing to answer.
+
+    A model that is left with nothing but its instructions begins again, as agents do whose trim has dropped the
+    whole current turn (EuniAI/Prometheus#126).
+    """
     last = next((message for message in reversed(messages) if message.role != "system"), None)
-    if last is None or last.role == "assistant":
+    if last is None:
+        return Place(session, turn) if plan is not None else None
+    if last.role == "assistant":
         return None
     if last.role == "user":
         found = place_in(last.content)
@@ -207,6 +215,13 @@ class ScriptedModel:
                 await self._wait(plan, plan.delay_s / plan.chunks)
             yield Chunk(text)
         yield Chunk("", self._deliver(plan))
+
+    def refused(self, messages: Sequence[Any]) -> None:
+        """Record a request that nobody answers, because a provider has refused it; it is judged like any other."""
+        session = self._session
+        session.emit(self._numbered(self._read(messages)))
+        session.requests_in_turn += 1
+        self._stop_if_endless()
 
     async def _wait(self, plan: _Plan, seconds: float) -> None:
         try:
@@ -292,7 +307,10 @@ class ScriptedModel:
         session = self._session
         if session.plan is None or session.requests_in_turn <= requests_allowed(session.plan):
             return
-        raise TurnStopped(f"the turn asked the model {session.requests_in_turn} times; its script has far fewer rounds")
+        session.stopped = TurnStopped(
+            f"the turn asked the model {session.requests_in_turn} times; its script has far fewer rounds"
+        )
+        raise session.stopped
 
     def _read(self, native: Any) -> list[Message]:
         """Return the request as messages of our own, in a list of our own."""

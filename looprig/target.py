@@ -1,7 +1,7 @@
 """Finds the loop under test by its text form: ``module:factory,key=value,...``.
 
-``reference`` is short for the reference loop; ``path/to/file.py:factory`` names a file. This is
-the one place that knows the reference loop, and it knows it as text.
+``reference`` is short for the reference loop, and an adapter's name for its factory; ``path/to/file.py:factory``
+names a file. This is the one place that knows the reference loop, and it knows it as text.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import Any
 
 from looprig import content
+from looprig.adapters import ADAPTERS
 
-SHORT = {"reference": "reference_loop:make_loop"}
+SHORT = {"reference": "reference_loop:make_loop", **ADAPTERS}
 
 REFERENCE = "reference_loop"
 """The package of the reference loop, of which `part` fetches a piece to be measured by itself."""
@@ -36,9 +37,19 @@ class Target:
     factory: Callable[..., Any]
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def clock(self) -> str:
+        """The clock that the loop needs: its module says ``CLOCK = "real"`` where virtual time is not for it."""
+        return clock_of(self.factory)
+
     def make(self) -> Callable[..., Any]:
         """Return the factory with its options filled in; it takes (model, tools)."""
         return functools.partial(self.factory, **self.options) if self.options else self.factory
+
+
+def clock_of(factory: Callable[..., Any]) -> str:
+    """Return the clock that the loops of *factory* need: ``virtual``, unless their module says otherwise."""
+    return str(getattr(sys.modules.get(factory.__module__), "CLOCK", "virtual"))
 
 
 def find(spec: str) -> Target:
@@ -106,7 +117,9 @@ def _module(where: str) -> ModuleType:
                 f"there is no module {where!r} on the Python path or in {Path.cwd().name}/; "
                 "run looprig from your project's folder, or install your project"
             ) from error
-        raise TargetError(f"importing {where} failed: {error}") from error
+        extra = next((name for name, text in ADAPTERS.items() if text.startswith(f"{where}:")), None)
+        hint = f"; install what it needs: pip install 'looprig[{extra}]'" if extra else ""
+        raise TargetError(f"importing {where} failed: {error}{hint}") from error
     except Exception as error:
         raise TargetError(f"importing {where} failed: {type(error).__name__}: {error}") from error
 

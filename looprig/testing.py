@@ -8,12 +8,13 @@ The shortest test of a loop::
     def test_my_loop():
         check_loop(MyLoop)          # any callable that takes (model, tools)
 
+Who drives a framework of their own tests that nothing is lost on the way with `check_adapter`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,85 @@ from looprig.report.text import LEGEND
 from looprig.runner import Outcome, RunOptions, run
 from looprig.scenario import Scenario
 from looprig.subject import LoopError
+from looprig.target import clock_of
 
 Factory = Callable[[Any, Any], Any]
 Setting = int | float | str | bool
 
-__all__ = ["Factory", "LoopBroken", "check_loop", "play", "timed"]
+__all__ = ["AdapterUnfaithful", "Factory", "LoopBroken", "check_adapter", "check_loop", "play", "timed"]
 
 
 class LoopBroken(AssertionError):
     """A loop breaks an invariant; the text shows where, why, what was sent, and how to see it again."""
+
+
+class AdapterUnfaithful(AssertionError):
+    """An adapter loses or changes what goes through it; the text says what, where, and where to look."""
+
+
+FAITHFUL: Mapping[str, str] = {
+    "LR101": "add_system(text) has to bring each text into the framework, and each request to the model",
+    "LR131": "convert texts, ids and arguments both ways as they are (json.dumps spells arguments as the model did)",
+    "LR132": "make a loop of its own, with a memory of its own, for each call of the factory",
+    "LR133": "hand each tool's result on as the framework gives it, with the id of its call",
+    "LR134": "send(text) has to return the text of the model's last message",
+    "LR141": "hand each result to the model with the id of its call, and no other result",
+    "LR142": "run nothing by yourself: the framework runs the tools",
+    "LR144": "give the framework all of looprig's tools, and all calls of a reply",
+    "LR145": "hand a call's arguments to the tool as the model wrote them",
+    "LR151": "see the error; looprig's tools and model raise nothing in these scenarios",
+    "LR152": "see what the framework sends when it asks again",
+    "LR153": "let the framework run until the model asks for no more tools; raise its own limit of rounds",
+}
+"""What an adapter answers for, and where to look if it does not hold; all else that a run shows is the framework's."""
+
+ADAPTER_SCENARIOS: Mapping[str, Mapping[str, int]] = {
+    "long_tool_chain": {"rounds": 12, "before": 2, "after": 2},
+    "parallel_tools": {"turns": 6},
+    "pending_calls": {"messages": 60},
+}
+"""Small enough that no framework has a reason to trim."""
+
+
+def check_adapter(factory: Factory, *, findings: Collection[str] = (), **settings: Any) -> list[Outcome]:
+    """Check that an adapter is faithful: every planned call runs, results reach the model, texts are unaltered.
+
+    Told apart are the adapter and its framework. ``findings`` names codes of `FAITHFUL` that the framework itself
+    breaks, however it is driven; they stay in the outcomes, as everything does that the framework does with the
+    history. ``settings`` change the scenarios' sizes.
+
+    Raises:
+        AdapterUnfaithful: with what is missing, where, and where to look.
+        LoopError: where the loop cannot be driven.
+    """
+    __tracebackhide__ = True
+    real = clock_of(getattr(factory, "func", factory)) == "real"
+    outcomes = [
+        play(factory, name, real_time=real, **{**sizes, **settings}) for name, sizes in ADAPTER_SCENARIOS.items()
+    ]
+    for outcome in outcomes:
+        if wrong := sorted((outcome.broken.keys() & FAITHFUL.keys()) - set(findings)):
+            raise AdapterUnfaithful(_unfaithful(outcome, wrong))
+    if "add_system" not in outcomes[0].offers:
+        raise AdapterUnfaithful("the adapter has no add_system(text), so that no system message reaches the framework")
+    for code in ("LR101", "LR133", "LR134", "LR144", "LR145"):
+        if not sum(outcome.judgements[code] for outcome in outcomes):
+            raise AdapterUnfaithful(f"{code} was never judged: {RULES[code].sentence} {FAITHFUL[code]}")
+    return outcomes
+
+
+def _unfaithful(outcome: Outcome, codes: Sequence[str]) -> str:
+    lines = [f"the adapter is not faithful in {outcome.scenario}: {count(len(codes), 'rule')} broken"]
+    for code in codes:
+        found = next(found for found in outcome.violations if found.code == code)
+        lines += [
+            "",
+            f"{code} {found.invariant}: broken {count(outcome.broken[code], 'time')}",
+            f"  turn {found.turn}: {visible(found.because)}",
+            f"  the adapter: {FAITHFUL[code]}",
+        ]
+    lines += ["", "where the framework itself does this, name the code in findings=(...)"]
+    return "\n".join(lines)
 
 
 def check_loop(
@@ -84,7 +155,7 @@ def play(
         LoopError, ContentError: where the loop cannot be driven or the scenario cannot be had.
     """
     outcome = run(
-        _scenario(scenario, seed, settings),
+        scenario_of(scenario, seed, settings),
         factory,
         loop=name_of(factory),
         clock=RealClock() if real_time else VirtualClock(),
@@ -101,7 +172,7 @@ def timed(factory: Factory, scenario: str | Scenario, *, seed: int = 1, **settin
     Hand it to pytest-benchmark: ``benchmark(timed(MyLoop, "long_conversation", messages=200))``. The scenario is
     made beforehand, and in virtual time its delays cost nothing: what is timed is the loop, with the rig around it.
     """
-    made = _scenario(scenario, seed, settings)
+    made = scenario_of(scenario, seed, settings)
     prepared = Scenario(name=made.name, seed=made.seed, params=made.params, turns=tuple(made.turns))
 
     def play_once() -> None:
@@ -110,7 +181,8 @@ def timed(factory: Factory, scenario: str | Scenario, *, seed: int = 1, **settin
     return play_once
 
 
-def _scenario(scenario: str | Scenario, seed: int, settings: Mapping[str, Setting]) -> Scenario:
+def scenario_of(scenario: str | Scenario, seed: int, settings: Mapping[str, Setting]) -> Scenario:
+    """Return *scenario*, or the one of that name with those of the settings that it has."""
     if isinstance(scenario, Scenario):
         return scenario
     file = content.find_scenario(scenario)

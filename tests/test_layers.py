@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
-_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "target", "suite", "progress"}
-_SHOWN = _ASSEMBLED | {"compare", "trimmers", "phase3", "report", "replay", "exits"}
+_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress"}
+_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -32,17 +32,20 @@ LAYERS: dict[str, set[str]] = {
     "script": {"messages", "scenario", "loop", "clock", "toolbox", "trace", "ledger"},
     "observe": {"messages", "scenario", "loop", "tokens", "trace", "ledger"},
     "providers": {"messages", "tokens"},
+    "adapters": {"messages", "loop", "providers"},
     "invariants": _SEEN | {"providers"},
     "metrics": _SEEN,
     "subject": {"messages", "loop", "providers"},
     "runner": _PLAYED | {"subject"},
     "content": {"scenario"},
-    "target": {"content"},
+    "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
     "trimmers": _ASSEMBLED | {"providers"},
+    "conformance": _ASSEMBLED | {"trimmers"},
+    "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "phase3"},
+    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},

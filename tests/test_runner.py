@@ -571,6 +571,32 @@ def test_asking_for_ever(loop: type[SyncLoop], traced: Traced):
     assert error == ends(events)[-1].error
 
 
+def test_stop_that_is_swallowed(traced: Traced):
+    """
+    A turn that looprig stopped is a stopped turn, whatever a framework makes of what was raised.
+    """
+
+    class Swallowing(SyncLoop):
+        def send(self, text: str) -> Any:
+            while True:
+                try:
+                    super().send(text)
+                except BaseException as error:
+                    if self.translates:
+                        raise AttributeError("TurnStopped has no attribute 'generations'") from error
+                    return "all is well"
+
+        translates = True
+
+    class Hiding(Swallowing):
+        translates = False
+
+    for loop in (Swallowing, Hiding):
+        _, events = traced(talk(), loop)
+        assert ["stopped"] == statuses(events)
+        assert "asked the model 23 times" in (ends(events)[-1].error or "")
+
+
 BUSY = """
 import asyncio, sys, time
 from looprig.runner import RunOptions, run

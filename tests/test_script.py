@@ -167,10 +167,19 @@ def test_system_messages_behind():
     assert "[#s0t0] there you are" == reply.content
 
 
+def test_instructions_alone():
+    """
+    A model that is left with nothing but its instructions begins the turn again.
+    """
+    rig = rig_of(turn_of())
+    rig.begin()
+
+    assert "[#s0t0] there you are" == rig.model.complete([Message(role="system", content="be kind")]).content
+
+
 @pytest.mark.parametrize(
     "messages",
     [
-        [Message(role="system", content="be kind")],
         [Message(role="assistant", content="[#s0t0] hi")],
         [Message(role="user", content="no marker")],
         [Message(role="user", content="[#s0t99] a turn that is not planned")],
@@ -185,7 +194,6 @@ def test_system_messages_behind():
         ],
     ],
     ids=[
-        "only a system message",
         "its own answer",
         "no place",
         "no such turn",

@@ -56,7 +56,7 @@ def _narrower(case: Case, breaks: Breaks) -> Case:
         results = next(
             (n for n, other in enumerate(case.letters[at + 1 :]) if other[0] != "T"), len(case.letters) - at - 1
         )
-        for fewer in range(1, min(calls, 4)):
+        for fewer in range(1, calls):
             for left in range(min(results, fewer) + 1):
                 marks = letter.lstrip("C0123456789")
                 asked = (f"C{fewer}{marks}", *["T"] * left)

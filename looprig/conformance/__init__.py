@@ -1,0 +1,1 @@
+"""Conformance: the trimmers and agents of frameworks under test, each in an environment of its own."""

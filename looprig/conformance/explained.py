@@ -1,0 +1,62 @@
+"""Why a cell differs from the study's, and why some rule has no short case: what was found by looking into each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from looprig.conformance.data import Example, TrimmerResult
+from looprig.conformance.study import Compared, percent
+
+UNEXPLAINED = "not explained yet"
+
+OTHER = "other histories"
+
+RARE = 2.0
+"""Up to this percentage a rule may well be broken by histories that the other side does not have."""
+
+WHY: Mapping[tuple[str, str], str] = {
+    (
+        "trim_messages (allow_partial)",
+        "C04",
+    ): "it cuts a text at the ends of its lines, and the giants here are one line",
+}
+"""By trimmer and number of the rule."""
+
+LONG: Mapping[tuple[str, str], str] = {}
+"""As above, where a rule is broken by long histories alone."""
+
+
+def why(cell: Compared) -> str:
+    """Say why a cell differs from the study's: what was found out, or else what its smallest case shows."""
+    found = WHY.get((cell.trimmer.name, cell.note))
+    if found is not None:
+        return found
+    ours = cell.trimmer.cells.get(cell.code)
+    if ours is not None and ours.example is not None and (kind := kind_of(ours.example)):
+        return f"{kind}, as in {ours.example.history}"
+    if cell.verdict == "other share":
+        return OTHER
+    theirs = percent(cell.theirs) or 0.0
+    if ours is None or not ours.broken:
+        return "rare in the study, by histories that are not among these" if theirs <= RARE else UNEXPLAINED
+    if ours.share * 100 <= RARE and ours.example is not None:
+        return f"rare here: {ours.example.history} at {ours.example.limit}"
+    return UNEXPLAINED
+
+
+def kind_of(example: Example) -> str:
+    """Name what is unusual about a case; an empty text where nothing is."""
+    letters = example.history.split()
+    if "=" in example.history:
+        return "ids that are used again"
+    if "!" in example.history:
+        return "a giant message"
+    if any(one[0] in "UA" and other == "T" for one, other in pairwise(letters)):
+        return "a result that comes after somebody has spoken again"
+    return ""
+
+
+def why_long(trimmer: TrimmerResult, note: str) -> str:
+    """Say why a rule has no case that is short."""
+    return LONG.get((trimmer.name, note), UNEXPLAINED)
