@@ -17,6 +17,14 @@ RARE = 2.0
 
 _TWO_GROUPS = "it takes as many results as the limit, one more, and a call that still waits"
 
+_AG2 = ("SlidingWindowPolicy", "TokenBudgetPolicy", "TailWindowCompact")
+
+_AGAIN = "a whole turn has to lie between the two calls with the same id"
+
+_NOTE_ON_TOP = "here head and tail fill the limit, and the note comes on top"
+
+_WRITES = "it writes its groups into the messages that it is given, whether it drops any or not"
+
 _REPAIRS = "the agent adds a result for each call that has none, and many short histories here end in such a call"
 
 WHY: Mapping[tuple[str, str], str] = {
