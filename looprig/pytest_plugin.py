@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture ``rig``, and options to choose seeds.
+"""The pytest plugin: the fixtures ``rig`` and ``strict_model``, and options to choose seeds.
 
 It is loaded in every pytest run of whoever installs looprig, so it imports nothing of looprig until the
 fixture is used, and does nothing else.
@@ -7,7 +7,7 @@ fixture is used, and does nothing else.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from looprig.runner import Outcome
     from looprig.scenario import Scenario
+    from looprig.server.running import Running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,3 +78,69 @@ def disturbance() -> str | None:
 def rig(request: pytest.FixtureRequest) -> Rig:
     """Check, play and time chat loops: ``rig.check(make_loop)``."""
     return Rig(request.config.getoption("--looprig-seed"), request.config.getoption("--looprig-seeds"))
+
+
+class StrictModel:
+    """The strict model, served on ``url`` for one test; the variables of the official clients point to it."""
+
+    def __init__(self, running: Running, seed: int) -> None:
+        self._running = running
+        self._seed = seed
+        self.url = running.url
+
+    def play(self, scenario: str | Scenario, **settings: Any) -> list[str]:
+        """Play *scenario* from now on, with sessions that are empty; return what session 0 is to type."""
+        from looprig.testing import scenario_of
+
+        app = self._running.app
+        self._running.ask(lambda: app.begin(scenario_of(scenario, self._seed, settings)))
+        return [turn["say"] for turn in app.play.typed(0)]
+
+    def journal(self) -> dict[str, Any]:
+        """Return what was seen so far: requests, sessions, findings."""
+        return self._running.ask(self._running.app.seen)
+
+    def verdict(self) -> str:
+        """Return what was seen in words: findings with their first cases, and the verdict as the last line."""
+        from looprig.report.serving import page
+
+        self._running.ask(self._running.app.finish)
+        return page(self.journal(), "this test again")
+
+    def check(self) -> None:
+        """Fail the test where an invariant is broken, a request was refused, or none came."""
+        __tracebackhide__ = True
+        text, seen = self.verdict(), self.journal()
+        if not seen["passed"] or not seen["requests"]:
+            pytest.fail(text, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def _looprig_server() -> Iterator[Running]:
+    """Serve the strict model as long as the tests run, on a free port."""
+    from looprig.content import find_scenario
+    from looprig.server.app import App
+    from looprig.server.running import serving
+    from looprig.server.settings import Settings
+
+    with serving(App(Settings(scenario=find_scenario("pending_calls").make(1, {})))) as running:
+        yield running
+
+
+@pytest.fixture
+def strict_model(
+    request: pytest.FixtureRequest, _looprig_server: Running, monkeypatch: pytest.MonkeyPatch
+) -> StrictModel:
+    """Serve a model that refuses what providers refuse; ``strict_model.check()`` ends a test with the verdict."""
+    import os
+
+    from looprig.server.running import DROPPED, environment
+
+    for name, value in environment(_looprig_server.url, os.environ).items():
+        if os.environ.get(name) != value:
+            monkeypatch.setenv(name, value)
+    for name in DROPPED:
+        monkeypatch.delenv(name, raising=False)
+    model = StrictModel(_looprig_server, request.config.getoption("--looprig-seed"))
+    model.play("pending_calls")
+    return model

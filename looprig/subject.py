@@ -14,7 +14,6 @@ import msgspec
 
 from looprig.loop import Contract
 from looprig.messages import Message, message_from_dict
-from looprig.providers import PROVIDERS
 
 
 class LoopError(Exception):
@@ -105,6 +104,10 @@ def for_providers(contract: Contract, more: tuple[str, ...] = ()) -> Contract:
         LoopError: where there is no such provider.
     """
     names = tuple(dict.fromkeys((*contract.providers, *more)))
+    if not names:
+        return contract
+    from looprig.providers import PROVIDERS  # only here: most runs name no provider, and need not load their rules
+
     unknown = [name for name in names if name not in PROVIDERS]
     if unknown:
         raise LoopError(f"the contract names the unknown provider {unknown[0]!r}; known are {', '.join(PROVIDERS)}")

@@ -155,7 +155,7 @@ def play(
         LoopError, ContentError: where the loop cannot be driven or the scenario cannot be had.
     """
     outcome = run(
-        _scenario(scenario, seed, settings),
+        scenario_of(scenario, seed, settings),
         factory,
         loop=name_of(factory),
         clock=RealClock() if real_time else VirtualClock(),
@@ -172,7 +172,7 @@ def timed(factory: Factory, scenario: str | Scenario, *, seed: int = 1, **settin
     Hand it to pytest-benchmark: ``benchmark(timed(MyLoop, "long_conversation", messages=200))``. The scenario is
     made beforehand, and in virtual time its delays cost nothing: what is timed is the loop, with the rig around it.
     """
-    made = _scenario(scenario, seed, settings)
+    made = scenario_of(scenario, seed, settings)
     prepared = Scenario(name=made.name, seed=made.seed, params=made.params, turns=tuple(made.turns))
 
     def play_once() -> None:
@@ -181,7 +181,8 @@ def timed(factory: Factory, scenario: str | Scenario, *, seed: int = 1, **settin
     return play_once
 
 
-def _scenario(scenario: str | Scenario, seed: int, settings: Mapping[str, Setting]) -> Scenario:
+def scenario_of(scenario: str | Scenario, seed: int, settings: Mapping[str, Setting]) -> Scenario:
+    """Return *scenario*, or the one of that name with those of the settings that it has."""
     if isinstance(scenario, Scenario):
         return scenario
     file = content.find_scenario(scenario)

@@ -254,6 +254,22 @@ def test_replay(tmp_path: Path):
     assert "not the same as recorded (another loop)" in other.stdout
 
 
+def test_provider(tmp_path: Path):
+    """
+    A provider's rules are asked on request, and the command that plays the run again asks them too.
+    """
+    done = run("run", "repeated_ids", "--set", "turns=4", "--provider", "anthropic", cwd=tmp_path)
+    (recording,) = (tmp_path / ".looprig" / "traces").glob("*.jsonl")
+    again = run("replay", str(recording), cwd=tmp_path)
+
+    assert Exit.VIOLATED == done.returncode == again.returncode
+    assert "LR203" in done.stdout
+    assert "`tool_use` ids must be unique" in done.stdout
+    assert "--set turns=4" in done.stdout
+    assert "--provider anthropic" in done.stdout
+    assert "the same as recorded" in again.stdout
+
+
 APP = """
 from looprig.messages import Message
 
@@ -316,6 +332,7 @@ A_NUMBER = 3
         ("run --loop reference,polcy=seed", "did you mean"),
         ("run --loop reference,policy=sed", "did you mean"),
         ("run --tokens words", "words"),
+        ("run --provider nobody", "'nobody' is not one of 'openai-chat', 'openai-responses', 'anthropic', 'gemini'"),
         ("replay nothing.jsonl", "cannot read the recording nothing.jsonl: No such file or directory"),
         ("replay app.py", "app.py, line 1: not an event of a looprig recording"),
         ("explain LR999", "there is no invariant 'LR999'; did you mean"),

@@ -346,7 +346,7 @@ def test_contract_of_the_run(traced: Traced):
         (
             {"max_messages": 3},
             "the loop's contract has the unknown promise 'max_messages'; known are asks_approval, mask, messages_max, "
-            "notes, rounds_max, safe_size, skips_dependants, target, tokens_max, trigger, waive",
+            "notes, providers, rounds_max, safe_size, skips_dependants, target, tokens_max, trigger, waive",
         ),
         (
             {"messages_max": "3"},

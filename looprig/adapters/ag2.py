@@ -1,4 +1,8 @@
-"""AG2: `ag2.Agent`, whose stream keeps the events of the conversation."""
+"""AG2: `ag2.Agent`, whose stream keeps the events of the conversation.
+
+The framework goes through threads on the way to a tool: the calls of one reply start in no fixed order, so that two
+recordings of a seed can differ in it.
+"""
 
 from __future__ import annotations
 

@@ -20,12 +20,14 @@ PACKAGES = ("agno",)
 EXTRA = "agno"
 
 
-def make(model: Any, tools: Any, *, runs: int | None = None, messages: int | None = None) -> Loop:
+def make(
+    model: Any, tools: Any, *, runs: int | None = None, messages: int | None = None, calls: int | None = None
+) -> Loop:
     """Return an agent that adds the last *runs* runs, or the last *messages* messages, to each request.
 
-    Without either it adds the last 3 runs, as the framework does.
+    Without either it adds the last 3 runs, as the framework does. *calls* leaves that many tool calls in them.
     """
-    return Loop(model, tools, num_history_runs=runs, num_history_messages=messages)
+    return Loop(model, tools, num_history_runs=runs, num_history_messages=messages, max_tool_calls_from_history=calls)
 
 
 class Loop:

@@ -1,4 +1,8 @@
-"""LlamaIndex: `FunctionAgent`, with one of the framework's memories."""
+"""LlamaIndex: `FunctionAgent`, with one of the framework's memories.
+
+Its memories count tokens with tiktoken, which needs the square of the length of a run of one character: with the huge
+results of `failing_tools` a turn takes longer than anybody waits, and no signal gets through to it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,7 @@ EXTRA = "llama-index"
 MAX_ROUNDS = 1000
 """Far above what a scenario has; the framework's own limit is 20 rounds a turn."""
 
-MEMORIES = {"memory": Memory, "buffer": ChatMemoryBuffer}
-"""What keeps the history: the framework's newer memory, over a database, or its older buffer."""
+MEMORIES = {"memory": Memory, "buffer": ChatMemoryBuffer}  # the framework's newer one, over a database, and its older
 
 
 def make(
@@ -60,10 +63,9 @@ def chats(messages: Iterable[Any]) -> list[chat.Chat]:
 
 def _chats(message: Any) -> list[chat.Chat]:
     role, text = message.role.value, "".join(block.text for block in message.blocks if isinstance(block, TextBlock))
-    if role == "system":
-        return chat.systems(text)
-    if role == "tool":
-        return [chat.result(message.additional_kwargs.get("tool_call_id"), text)]
+    if role in ("system", "tool"):
+        call_id = message.additional_kwargs.get("tool_call_id")
+        return chat.systems(text) if role == "system" else [chat.result(call_id, text)]
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     return [chat.asked(text, list(map(_call, blocks)))] if blocks else [chat.said(role, text)]
 
@@ -97,10 +99,10 @@ class _Model(FunctionCallingLLM):
         return ChatResponse(message=ChatMessage(role="assistant", blocks=blocks))
 
     def get_tool_calls_from_response(self, response: Any, **_: Any) -> list[ToolSelection]:
-        blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
         return [
             ToolSelection(tool_id=block.tool_call_id, tool_name=block.tool_name, tool_kwargs=block.tool_kwargs)
-            for block in blocks
+            for block in response.message.blocks
+            if isinstance(block, ToolCallBlock)
         ]
 
     def _unused(self, *_: Any, **__: Any) -> Any:

@@ -25,13 +25,13 @@ EXTRA = "smolagents"
 
 MAX_STEPS = 1000
 """Far above what a scenario has; the framework's own limit is 20 steps a task."""
-
 FINAL = "final_answer"
 """The tool by which the framework wants to be told that the model is done; looprig's model simply answers."""
 
 CAPTION = re.compile(r"\A(?:New task|Calling tools|Observation):\n|")
 RESULT = re.compile(r"\n(?=\[#s)")
-"""Where the next result starts: the framework joins the results of a round, and each starts with its place."""
+"""Where the next result starts: the framework joins the results of a round, and each starts with its place; one that
+does not (an unserialisable one of `failing_tools`) is taken for a part of the one before it."""
 
 
 def make(model: Any, tools: Any, *, max_steps: int = MAX_STEPS, threads: int = 1) -> Loop:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from looprig.invariants.rule import Judgements, Rule
 from looprig.messages import Message
 from looprig.observe import RequestView
-from looprig.providers import PROVIDERS
-from looprig.providers.base import Seen
 
 LOOK_BACK = 1_000
 """A request that was refused is judged again each time that it grows, until so many messages are new since the last
 that was accepted: a history that stays broken would cost its whole length at every request."""
 
 
-@dataclass(slots=True)
 class _Conversation:
     """A session's current request, of which *accepted* messages were in the last that the provider would take."""
 
-    messages: list[Message] = field(default_factory=list)
-    seen: Seen = field(default_factory=Seen)
-    accepted: int = 0
+    def __init__(self, name: str) -> None:
+        from looprig.providers import PROVIDERS  # only here: most runs name no provider, and need not load their rules
+
+        self.provider = PROVIDERS[name]
+        self.messages: list[Message] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: the next request is judged as a whole."""
+        from looprig.providers.base import Seen
+
+        self.seen, self.accepted = Seen(), 0
 
 
 def openai_chat_would_accept(view: RequestView) -> Judgements:
@@ -63,13 +67,15 @@ def gemini_would_accept(view: RequestView) -> Judgements:
 def _judged(name: str, view: RequestView) -> Judgements:
     if name not in view.session.contract.providers:
         return
-    known: _Conversation = view.session.memory.setdefault(name, _Conversation())
+    if name not in view.session.memory:
+        view.session.memory[name] = _Conversation(name)
+    known: _Conversation = view.session.memory[name]
     if view.same < known.accepted:
-        known.seen, known.accepted = Seen(), 0
+        known.forget()
     elif not view.cut and len(known.messages) - known.accepted > LOOK_BACK:
         return
     known.messages[view.same :] = [entry.message for entry in view.entries[view.same :]]
-    problem = PROVIDERS[name].judge(known.messages, known.accepted, known.seen)
+    problem = known.provider.judge(known.messages, known.accepted, known.seen)
     if problem is None:
         known.accepted = len(known.messages)
         yield None

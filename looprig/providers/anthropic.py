@@ -18,7 +18,7 @@ from looprig.messages import Message
 from looprig.providers import anthropic_wire, models
 from looprig.providers.anthropic_items import ID_PATTERN, ITEMS, Item, Text, bad, explain
 from looprig.providers.anthropic_reading import messages_of, spelled, system_of
-from looprig.providers.anthropic_rules import Walk
+from looprig.providers.anthropic_rules import Settings, Walk
 from looprig.providers.base import Answer, Body, Problem, Received, Refused, Seen, Stream, opened
 from looprig.tokens import Counter, estimate, message_tokens
 
@@ -54,16 +54,17 @@ class Anthropic:
 
     def _checked(self, raw: bytes, request: Body, seen: Seen) -> Received:
         fields = request.fields
-        walk = _settings(_model(fields), fields)
-        if request.extends and walk.settings() != seen.state.settings():
+        settings = _settings(_model(fields), fields)
+        if request.extends and seen.state.settings != settings:
             request = opened(raw, "messages", Seen())  # other rules hold than before: from the start
-        if request.extends:
-            walk = seen.state.onward()
+        walk: Walk = seen.state.onward() if request.extends else Walk(settings)
         items = _items(request, walk.count)
         walk.through(items)
+        new = messages_of(items, walk.count)
         walk.count += len(items)
-        messages = [*seen.messages, *messages_of(items)] if request.extends else messages_of(items)
-        whole = [*system_of(fields.get("system")), *messages]
+        messages = [*seen.messages, *new] if request.extends else new
+        system = system_of(fields.get("system"))
+        whole = [*system, *messages] if system else messages
         self._fits(raw, whole, fields)
         seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
         return Received(fields=fields, model=fields["model"], messages=whole, stream=fields.get("stream") is True)
@@ -90,7 +91,7 @@ class Anthropic:
         if start and seen.state is not None and seen.state.count == start:
             walk = seen.state.onward()
         else:
-            walk, start = _settings(models.find("anthropic", JUDGED_AS), {}), 0
+            walk, start = Walk(_settings(models.find("anthropic", JUDGED_AS), {})), 0
         new = [item for item in map(spelled, messages[start:]) if item is not None]
         try:
             _ids(new)
@@ -207,8 +208,10 @@ def _tools(fields: Mapping[str, Any]) -> None:
 
 
 def _system(fields: Mapping[str, Any]) -> None:
+    if isinstance(fields.get("system", ""), str):
+        return
     try:
-        msgspec.convert(fields.get("system", ""), str | list[Text])
+        msgspec.convert(fields["system"], list[Text])
     except msgspec.ValidationError as error:
         raise Refused(bad("A0", f"system: {error}", pinned=False)) from None
 
@@ -222,14 +225,14 @@ def _max_tokens(fields: Mapping[str, Any]) -> None:
 
 
 def _known(fields: Mapping[str, Any]) -> None:
-    for key in fields:
-        if key not in KEYS:
-            raise Refused(bad("A19", f"{key}: Extra inputs are not permitted"))
+    if not fields.keys() <= KEYS:
+        key = next(key for key in fields if key not in KEYS)
+        raise Refused(bad("A19", f"{key}: Extra inputs are not permitted"))
 
 
-def _settings(profile: models.Profile | None, fields: Mapping[str, Any]) -> Walk:
+def _settings(profile: models.Profile | None, fields: Mapping[str, Any]) -> Settings:
     assert profile is not None
-    return Walk(prefill=profile.prefill, system_inside=profile.system_inside, thinking=_thinks(fields))
+    return Settings(profile.prefill, profile.system_inside, _thinks(fields))
 
 
 def _thinks(fields: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ ID_PATTERN = "^[a-zA-Z0-9_-]+$"
 Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 
 
-class Block(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, tag_field="type"):
+class Block(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False, tag_field="type"):
     """A block of a message's content; only some kinds take part in the rules."""
 
     cache_control: Any = None
@@ -32,7 +32,7 @@ class Text(Block, tag="text"):
 class ToolUse(Block, tag="tool_use"):
     id: Id
     name: str
-    input: dict[str, Any]
+    input: msgspec.Raw  # an object; who reads it looks
     caller: Any = None
     toolset_name: str | None = None
 
@@ -136,7 +136,7 @@ AnyBlock = (
 Content = str | list[AnyBlock]
 
 
-class Item(msgspec.Struct, forbid_unknown_fields=True):
+class Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """One entry of ``messages``."""
 
     role: Literal["user", "assistant", "system"]
@@ -145,6 +145,7 @@ class Item(msgspec.Struct, forbid_unknown_fields=True):
 
 
 ITEMS = msgspec.json.Decoder(list[Item])
+_ITEM = msgspec.json.Decoder(Item)
 
 _KINDS = {"str": "string", "array": "list", "object": "dictionary", "bool": "boolean", "str | array": "list"}
 _MESSAGE = re.compile(r"(?P<words>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
@@ -160,7 +161,7 @@ def explain(text: bytes, first: int = 0) -> tuple[Problem | None, Problem | None
     for number, item in enumerate(msgspec.json.decode(text), first):
         while True:
             try:
-                msgspec.convert(item, Item)
+                _ITEM.decode(msgspec.json.encode(item))
             except msgspec.ValidationError as error:
                 problem, key = _explained(str(error), item, number)
                 if key is None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from looprig.providers.anthropic_calm import calm
 from looprig.providers.anthropic_items import (
@@ -34,12 +36,16 @@ def signature(thinking: str) -> str:
     return SIGNED + hashlib.sha256(thinking.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Walk:
-    """What the rules know of a conversation after its last entry.
+class Settings(NamedTuple):
+    """What the model and the request allow and want: walked with others, a conversation is walked from its start."""
 
-    ``prefill``, ``system_inside`` and ``thinking`` are what the model and the request allow and want; walked with
-    others, the conversation has to be walked from its start.
-    """
+    prefill: bool = True
+    system_inside: bool = False
+    thinking: bool = False
+
+
+class Walk:
+    """What the rules know of a conversation after its last entry."""
 
     __slots__ = (
         "answered",
@@ -48,18 +54,17 @@ class Walk:
         "fresh",
         "ids",
         "last",
-        "prefill",
         "role",
+        "settings",
         "size",
-        "system_inside",
         "thinking",
         "thoughts",
         "turn",
         "waiting",
     )
 
-    def __init__(self, *, prefill: bool = True, system_inside: bool = False, thinking: bool = False) -> None:
-        self.prefill, self.system_inside, self.thinking = prefill, system_inside, thinking
+    def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008  it is immutable
+        self.settings, self.thinking = settings, settings.thinking
         self.count = 0
         """Messages walked so far, where it is messages that are judged."""
         self.turn, self.role, self.size = -1, "", 0
@@ -70,20 +75,16 @@ class Walk:
         self.waiting: list[str] = []
         self.answered: list[str] = []
         """The calls of the turn before that have no result yet, and those that have."""
-        self.chain: tuple[int, Any] | None = None
-        """The turn that began the chain of tool calls under way, and its first block."""
+        self.chain: tuple[int, str] | None = None
+        """The turn that began the chain of tool calls under way, and the kind of its first block."""
         self.last: Any = None
         """The last block of the last assistant turn."""
         self.thoughts: list[tuple[int, Thinking | RedactedThinking]] = []
         """The thinking blocks of the last assistant turn with their numbers."""
 
-    def settings(self) -> tuple[bool, bool, bool]:
-        """Return what the model and the request allow and want."""
-        return self.prefill, self.system_inside, self.thinking
-
     def onward(self) -> Walk:
         """Return a walk that goes on from here and leaves this one as it is."""
-        copy = Walk(prefill=self.prefill, system_inside=self.system_inside, thinking=self.thinking)
+        copy = Walk(self.settings)
         copy.count, copy.turn, copy.role, copy.size = self.count, self.turn, self.role, self.size
         copy.ids, copy.chain, copy.last = self.ids, self.chain, self.last
         copy.waiting, copy.answered, copy.thoughts = self.waiting[:], self.answered[:], self.thoughts[:]
@@ -91,8 +92,11 @@ class Walk:
 
     def accepted(self) -> Walk:
         """Say that the request was accepted: its calls count for the requests that follow."""
-        self.ids |= self.fresh
-        self.fresh = set()
+        if self.fresh:
+            self.ids |= self.fresh
+            self.fresh = set()
+        if self.last.__class__ is ToolUse:
+            self.last = _SOME_CALL  # a call's input holds on to the whole body
         return self
 
     def through(self, items: Sequence[Item], start: int = 0) -> None:
@@ -187,11 +191,11 @@ class Walk:
             self.size = size
             self.last = block
             if self.thinking and self.chain is None:
-                self.chain = self.turn, content[0]
+                self.chain = self.turn, _kind(content[0])
 
     def system(self, item: Item) -> None:
         """Take the next entry, of the system."""
-        if not self.system_inside:
+        if not self.settings.system_inside:
             # The text of the models that take none; whether they say it of one past the head too is not recorded.
             text = (
                 'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, '
@@ -256,7 +260,7 @@ class Walk:
         elif self.turn < 0:
             # Recorded in 2024; whether the models of 2026 still say so is not known.
             text = 'messages: first message must use the "user" role'
-            raise Refused(bad("A7", text, pinned=not self.system_inside))
+            raise Refused(bad("A7", text, pinned=not self.settings.system_inside))
         self.turn += 1
         self.role, self.size, self.last = "assistant", 0, None
         if self.thoughts:
@@ -351,7 +355,7 @@ class Walk:
     def _end_of_assistant(self) -> None:
         if self.waiting:
             self._unanswered()
-        if not self.prefill:
+        if not self.settings.prefill:
             text = (
                 "This model does not support assistant message prefill. The conversation must end with a user message."
             )
@@ -367,10 +371,9 @@ class Walk:
         # between the calls of a chain a model need not think again, so the chain's first one is asked.
         if self.chain is None:
             return
-        turn, block = self.chain
-        if block.__class__ is Thinking or block.__class__ is RedactedThinking:
+        turn, found = self.chain
+        if found in ("thinking", "redacted_thinking"):
             return
-        found = block.__struct_config__.tag
         text = (
             f"messages.{turn}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. "
             "When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
@@ -394,3 +397,10 @@ class Walk:
                     "These blocks must remain as they were in the original response."
                 )
                 raise Refused(bad("A23", text))
+
+
+def _kind(block: Any) -> str:
+    return str(block.__struct_config__.tag)
+
+
+_SOME_CALL = ToolUse(id="", name="", input=msgspec.Raw(b"{}"))

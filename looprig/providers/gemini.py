@@ -54,9 +54,10 @@ class Gemini:
         walk.end(signatures=profile.signatures)
         new = Reader(before.number, before.open).messages_of(contents)
         messages = [*seen.messages, *new] if request.extends else new
-        whole = [*system_of(fields.get("systemInstruction", fields.get("system_instruction"))), *messages]
+        system = system_of(fields.get("systemInstruction", fields.get("system_instruction")))
+        whole = [*system, *messages] if system else messages
         self._fits(raw, whole, self._window or profile.window)
-        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk
+        seen.open, seen.begins, seen.messages, seen.state = request.open, request.begins, messages, walk.accepted()
         name = str(model or fields["model"]).removeprefix("models/")
         return Received(fields=fields, model=name, messages=whole, stream=False)
 
@@ -85,7 +86,7 @@ class Gemini:
             walk.end(signatures=False)
         except Refused as refused:
             return refused.problem
-        walk.count, seen.state = len(messages), walk
+        walk.count, seen.state = len(messages), walk.accepted()
         return None
 
     def answer(self, said: Answer, received: Received) -> bytes:

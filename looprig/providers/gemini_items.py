@@ -10,15 +10,15 @@ import msgspec
 from looprig.providers.base import Problem
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, gc=False):
     """A call of a function; the older models give it no id."""
 
     name: str = ""
-    args: dict[str, Any] | None = None
+    args: msgspec.Raw = msgspec.Raw(b"{}")  # an object or null; who reads it looks
     id: str | None = None
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """What a function gave back."""
 
     name: str = ""
@@ -26,7 +26,7 @@ class Response(msgspec.Struct):
     id: str | None = None
 
 
-class Part(msgspec.Struct, rename="camel"):
+class Part(msgspec.Struct, rename="camel", gc=False):
     """A part of a content; the fields with ``_`` behind their name are those of the other spelling."""
 
     text: str | None = None
@@ -55,7 +55,7 @@ class Part(msgspec.Struct, rename="camel"):
         return self.thought_signature or self.thought_signature_
 
 
-class Content(msgspec.Struct):
+class Content(msgspec.Struct, gc=False):
     """One entry of ``contents``."""
 
     role: str | None = None
@@ -87,7 +87,7 @@ def read(text: bytes) -> list[Content]:
         for content in loose if isinstance(loose, list) else ():
             if isinstance(content, dict) and isinstance(content.get("parts"), dict):
                 content["parts"] = [content["parts"]]
-        return msgspec.convert(loose, list[Content])
+        return CONTENTS.decode(msgspec.json.encode(loose))
 
 
 def explain(error: msgspec.ValidationError, first: int) -> Problem:

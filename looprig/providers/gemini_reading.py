@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from looprig.messages import Message, ToolCall
-from looprig.providers.arguments import object_of, text_of
-from looprig.providers.gemini_items import Call, Content, Part, Response
+from looprig.providers.arguments import text_of
+from looprig.providers.base import Refused
+from looprig.providers.gemini_items import Call, Content, Part, Response, invalid
 
 
 def system_of(instruction: Any) -> list[Message]:
@@ -33,26 +37,52 @@ class Reader:
         self.open = _named(open_, number - 1)
 
     def messages_of(self, contents: Iterable[Content]) -> list[Message]:
-        """Return what *contents* say. A response is a message, and so is each run of text between responses."""
+        """Return what *contents* say. A response is a message, and so is each run of text between responses.
+
+        Raises:
+            Refused: where the arguments of a call are no object.
+        """
         found: list[Message] = []
         for content in contents:
             parts = content.parts or []
             if content.role == "model":
-                self.open = _named((call for part in parts if (call := part.call)), self.number)
-                text = "".join([_text(part) for part in parts if not part.call])
-                calls = tuple([ToolCall(id_, call.name, text_of(call.args or {})) for id_, call in self.open])
-                found.append(Message("assistant", text, calls))
+                found.append(self._model(parts))
             else:
-                found += self._others(parts)
+                alone = parts[0] if len(parts) == 1 and parts[0].text is None else None
+                if alone is not None and (response := alone.function_response) is not None:
+                    found.append(Message("tool", said_in(response.response or {}), (), self._answered(response)))
+                else:
+                    found += self._others(parts)
                 self.open = []
             self.number += 1
         return found
+
+    def _model(self, parts: list[Part]) -> Message:
+        text, calls = "", []
+        for part in parts:
+            if part.text is not None:
+                if not part.thought:
+                    text += part.text
+            elif (call := part.function_call or part.function_call_) is not None:
+                calls.append(call)
+            else:
+                text += _text(part)
+        if not calls:
+            self.open = []
+            return Message("assistant", text)
+        self.open = _named(calls, self.number)
+        try:
+            asked = [ToolCall(id_, call.name, _arguments(call)) for id_, call in self.open]
+        except msgspec.DecodeError:
+            place = f"contents[{self.number}]"
+            raise Refused(invalid("G0", f"Invalid value at '{place}': args is no object", pinned=False)) from None
+        return Message("assistant", text, tuple(asked))
 
     def _others(self, parts: list[Part]) -> list[Message]:
         found: list[Message] = []
         text, open_ = "", not parts
         for part in parts:
-            response = part.response
+            response = None if part.text is not None else part.response
             if response is None:
                 text, open_ = text + _text(part), True
                 continue
@@ -67,7 +97,8 @@ class Reader:
     def _answered(self, response: Response) -> str:
         """Return the id of the call that *response* answers, and take the call from those that are open."""
         if response.id:
-            self.open = [pair for pair in self.open if pair[0] != response.id]
+            if len(self.open) > 1:
+                self.open = [pair for pair in self.open if pair[0] != response.id]
             return response.id
         for number, (id_, call) in enumerate(self.open):
             if call.name == response.name:
@@ -91,10 +122,15 @@ def _text(part: Part) -> str:
 def said_in(response: dict[str, Any]) -> str:
     """Return a response as text: where it is one text under one key, as the clients wrap what a tool returns, that."""
     if len(response) == 1:
-        (value,) = response.values()
-        if isinstance(value, str):
-            return value
-    return text_of(response)
+        for value in response.values():
+            if value.__class__ is str:
+                return value
+    return json.dumps(response)
+
+
+def _arguments(call: Call) -> str:
+    raw = bytes(call.args)
+    return "{}" if raw in (b"{}", b"null") else text_of(raw)
 
 
 def spelled(messages: Iterable[Message]) -> list[Content]:
@@ -113,10 +149,7 @@ def spelled(messages: Iterable[Message]) -> list[Content]:
                 contents.append(Content("user", [part]))
         elif message.role != "system":
             text = [Part(text=message.content)] if message.content or not message.tool_calls else []
-            calls = [
-                Part(function_call=Call(call.name or "nameless", object_of(call.arguments), call.id))
-                for call in message.tool_calls
-            ]
+            calls = [Part(function_call=Call(name=call.name or "nameless", id=call.id)) for call in message.tool_calls]
             contents.append(Content("model" if message.role == "assistant" else "user", [*text, *calls]))
         before = message.role if message.role != "system" else before
     return contents

@@ -46,6 +46,11 @@ class Walk:
         copy.unsigned = self.unsigned
         return copy
 
+    def accepted(self) -> Walk:
+        """Say that the request was accepted; of its calls no more is kept than the rules and the reader need."""
+        self.open = [Call(name=call.name, id=call.id) for call in self.open]  # arguments hold on to the whole body
+        return self
+
     def through(self, contents: Sequence[Content]) -> None:
         """Walk through *contents*.
 

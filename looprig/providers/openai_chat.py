@@ -253,14 +253,19 @@ def _too_long(path: str, value: str) -> Problem:
 # -- the other fields: C12 to C15 ----------------------------------------------------------------------------------
 
 
-def _field_problems(fields: Mapping[str, Any]) -> Iterator[Problem | None]:
+def _field_problem(fields: Mapping[str, Any]) -> Problem | None:
+    """Return the first fault of the fields beside the model and the messages, in the order of `FIELDS`."""
     for name in sorted([name for name in fields if name != "model"], key=ORDER.__getitem__):
-        yield openai_common.field_problem("field", FIELDS[ORDER[name]], fields[name])
-        if name == "tools":
-            yield from _tools_problems(fields["tools"])
-        elif name == "tool_choice" and fields["tool_choice"] is not None and not fields.get("tools"):
+        value = fields[name]
+        problem = openai_common.field_problem("field", FIELDS[ORDER[name]], value)
+        if name == "tools" and problem is None:
+            problem = next(_tools_problems(value), None)
+        elif name == "tool_choice" and value is not None and not fields.get("tools"):
             text = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
-            yield bad("C14", text, "tool_choice")
+            problem = bad("C14", text, "tool_choice")
+        if problem is not None:
+            return problem
+    return None
 
 
 def _tools_problems(tools: object) -> Iterator[Problem]:
@@ -408,14 +413,13 @@ class OpenAIChat:
         if profile is None:
             raise Refused(no_such_model(name))
         said = _spelled(body)
-        _refuse(_field_problems(fields))
+        _refuse(_field_problem(fields))
         if profile.reasoning and fields.get("max_tokens") is not None:
             raise Refused(_unsupported_limit())
         start = len(seen.messages) if body.extends else 0
-        _refuse(iter([_no_content(said, start)]))
+        _refuse(_no_content(said, start))
         problem, asked = _disorder(said, start, seen.state if body.extends else {})
-        if problem is not None:
-            raise Refused(problem)
+        _refuse(problem)
         messages = [*seen.messages, *_read(said)] if body.extends else _read(said)
         self._fits(raw, messages, fields, profile.window)
         seen.open, seen.begins, seen.messages, seen.state = body.open, body.begins, messages, asked
@@ -495,10 +499,9 @@ def _spelled(body: Body) -> list[_Said]:
     return said
 
 
-def _refuse(problems: Iterator[Problem | None]) -> None:
-    for problem in problems:
-        if problem is not None:
-            raise Refused(problem)
+def _refuse(problem: Problem | None) -> None:
+    if problem is not None:
+        raise Refused(problem)
 
 
 def _unsupported_limit() -> Problem:

@@ -105,7 +105,7 @@ class _Chunks:
             "service_tier": "default",
             "system_fingerprint": None if reasoning else fingerprint(said.model),
         }
-        self._said, self._obfuscated, self._pad, self._number = said, obfuscated, padding(said.id), 0
+        self._said, self._obfuscated, self._pad, self._number = said, obfuscated, padding(said.id).encode(), 0
         self._before = b'data: %b,"choices":[' % encoded(whole)[:-1]
         self._first = self._before + b'{"index":0,"delta":'
         self._logprobs = b"" if reasoning else b',"logprobs":null'

@@ -174,10 +174,10 @@ def padding(answer_id: str) -> str:
     return sha256(answer_id.encode("utf-8", "replace")).hexdigest()
 
 
-def obfuscation(pad: str, number: int, piece: str) -> bytes:
+def obfuscation(pad: bytes, number: int, piece: str) -> bytes:
     """Return what hides the length of *piece*: together they fill up to a multiple of 16 characters."""
     start = number % 48
-    return pad[start : start + 16 - len(piece) % 16].encode()
+    return pad[start : start + 16 - len(piece) % 16]
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

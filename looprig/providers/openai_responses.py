@@ -111,7 +111,7 @@ class OpenAIResponses:
                 raise Refused(_empty())
             said_before, known = chain(before)
         added = openai_items.follow(items, known)
-        whole = self._whole(raw, fields, [*said_before, *messages], profile.window)
+        whole = self._whole(raw, fields, [*said_before, *messages] if said_before else messages, profile.window)
         known.add(added)
         link = _link(before, messages, seen.messages if body.extends else [], added, known)
         if fields.get("previous_response_id") is None:
@@ -261,9 +261,9 @@ def _refuse_fields(fields: Mapping[str, Any]) -> None:
     for name in sorted([name for name in fields if name != "model"], key=ORDER.__getitem__):
         rule = "R13" if name == "temperature" else "field"
         problem = openai_common.field_problem(rule, FIELDS[ORDER[name]], fields[name], pinned=rule == "R13")
+        if name == "tools" and problem is None:
+            problem = next(_tool_problems(fields["tools"]), None)
         if problem is not None:
-            raise Refused(problem)
-        for problem in _tool_problems(fields["tools"]) if name == "tools" else ():
             raise Refused(problem)
 
 

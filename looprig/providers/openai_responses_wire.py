@@ -155,7 +155,7 @@ class _Events:
     """Makes the events of one answer; each has the next number."""
 
     def __init__(self, pad: str, *, obfuscated: bool) -> None:
-        self._pad, self._obfuscated, self._number = pad, obfuscated, -1
+        self._pad, self._obfuscated, self._number = pad.encode(), obfuscated, -1
 
     def _event(self, kind: str, /, **rest: Any) -> bytes:
         return self._raw(kind, b",%b" % encoded(rest)[1:])
@@ -209,16 +209,16 @@ class _Events:
         where = b',"item_id":%b,"output_index":%d' % (encoded(item["id"]), index)
         before = b'event: %b\ndata: {"type":"%b","sequence_number":' % (name, name)
         middle = where + (b',"content_index":0' if of_text else b"") + b',"delta":'
-        behind = b',"logprobs":[]' if of_text else b""
+        behind = (b',"logprobs":[]' if of_text else b"") + (b',"obfuscation":"' if self._obfuscated else b"}\n\n")
         made = [
-            b"%b%d%b%b%b%b}\n\n" % (before, number, middle, encoded(piece), behind, self._padded(number, piece))
+            b"%b%d%b%b%b" % (before, number, middle, encoded(piece), behind)
             for number, piece in enumerate(pieces, self._number + 1)
         ]
+        if self._obfuscated:
+            pads = (obfuscation(self._pad, number, piece) for number, piece in enumerate(pieces, self._number + 1))
+            made = [b'%b%b"}\n\n' % pair for pair in zip(made, pads, strict=True)]
         self._number += len(pieces)
         return made
-
-    def _padded(self, number: int, piece: str) -> bytes:
-        return b',"obfuscation":"%b"' % obfuscation(self._pad, number, piece) if self._obfuscated else b""
 
 
 def broken_off(problem: Problem) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +29,8 @@ def test_malformed(arguments: str):
     Arguments that are no object stand in one under a key of their own, and come back as they were.
     """
     assert {MALFORMED: arguments} == object_of(arguments)
-    assert arguments == text_of(object_of(arguments))
+    if arguments.isprintable():
+        assert arguments == text_of(msgspec.json.encode(object_of(arguments)))
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), VALUES, max_size=3))
@@ -38,4 +40,15 @@ def test_objects(values: dict[str, Any]):
     """
     text = json.dumps(values)
 
-    assert text == text_of(object_of(text))
+    assert text == text_of(text.encode())
+    assert text == text_of(msgspec.json.encode(object_of(text)))
+    assert text == text_of(json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("raw", [b"", b"[1]", b"null", b"{", b'{"a": 1'])
+def test_no_object(raw: bytes):
+    """
+    What is no object is an error.
+    """
+    with pytest.raises(msgspec.DecodeError):
+        text_of(raw)

@@ -508,6 +508,25 @@ def test_one_message_less(history: list[dict[str, Any]], data: st.DataObject):
     assert judged.rule in expected
 
 
+@given(histories(), st.data())
+def test_one_call_less(history: list[dict[str, Any]], data: st.DataObject):
+    """
+    Without one of several calls of a message its result is refused, since no call has its id.
+    """
+    wide = [n for n, each in enumerate(history) if len(each.get("tool_calls", ())) > 1]
+    if not wide:
+        return
+    at = data.draw(st.sampled_from(wide))
+    gone = data.draw(st.integers(0, len(history[at]["tool_calls"]) - 1))
+    calls = [each for n, each in enumerate(history[at]["tool_calls"]) if n != gone]
+    rest = [*history[:at], {**history[at], "tool_calls": calls}, *history[at + 1 :]]
+
+    problem = refused(body(*rest))
+
+    assert "C3" == problem.rule
+    assert history[at]["tool_calls"][gone]["id"] in problem.message
+
+
 @given(histories(), histories(), st.booleans())
 def test_grown_request(old: list[dict[str, Any]], new: list[dict[str, Any]], stray: bool):
     """

@@ -47,3 +47,14 @@ def test_last_messages_alone():
     assert {"LR104": 2} == play(loop, "long_tool_chain", rounds=12, before=2, after=2).broken
     assert {"LR104": 5} == play(loop, "parallel_tools", turns=6).broken
     assert {"LR104": 4} == play(loop, "pending_calls", messages=60).broken
+
+
+def test_last_calls_alone():
+    """
+    With the last two calls alone, a round of more is sent as one that nobody asked for, and older messages stay.
+
+    It is the framework's doing: it takes calls out of the messages that asked for them.
+    """
+    loop = functools.partial(agno.make, runs=100, calls=2)
+
+    assert {"LR108": 3, "LR131": 6} == play(loop, "pending_calls", messages=60).broken
