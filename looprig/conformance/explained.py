@@ -26,6 +26,7 @@ _GROUPS = "it writes its groups into the messages that it is given, whether it d
 _GUESSED = "the summary is a little longer than the tokens that are set aside for it"
 _NOTE_ON_TOP = "here head and tail fill the limit, and the note comes on top"
 _FILLS = "here head and tail together are the limit, so that nothing is dropped below it"
+_REACHED = "it trims once its limit is reached, and not only once it is passed"
 
 WHY: Mapping[tuple[str, str], str] = {
     ("trim_messages (allow_partial)", "C04"): _LINES,
@@ -36,6 +37,7 @@ WHY: Mapping[tuple[str, str], str] = {
     ("SummarizationMiddleware", "C13"): _EARLY_IDS,
     ("TruncationStrategy", "C13"): _GROUPS,
     ("SlidingWindowStrategy", "C13"): _GROUPS,
+    ("Memory", "C09"): _REACHED,
     ("summarize_messages", "C07"): _GUESSED,
     ("HeadAndTailChatCompletionContext", "C07"): _NOTE_ON_TOP,
     ("HeadAndTailChatCompletionContext", "C09"): _FILLS,
@@ -48,11 +50,13 @@ _OPEN_CALL = "it takes a result that comes after somebody has spoken, a turn, an
 _AGAIN = "a whole turn has to lie between the two calls with the same id"
 _THIRD_TURN = "it takes two turns with calls, and a third under way"
 _BATCH = "it takes a batch of two and a turn that would still have fit"
+_FURTHER_DOWN = "the window counts system messages that stand further down, and the limit here counts none"
 
 _BY_EVENTS = ("SlidingWindowPolicy", "TokenBudgetPolicy", "TailWindowCompact")
 
 LONG: Mapping[tuple[str, str], str] = {
     **{(name, note): _AGAIN for name in _BY_EVENTS for note in ("C02", "C12", "OA")},
+    ("ChatHistoryMemory(window_size)", "C09"): _FURTHER_DOWN,
     ("ChatMemoryBuffer", "C19"): _THIRD_TURN,
     ("TokenLimitedChatCompletionContext", "C18"): _BATCH,
     ("filter_tool_calls", "C10"): _BETWEEN,
