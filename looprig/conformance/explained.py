@@ -51,12 +51,16 @@ _AGAIN = "a whole turn has to lie between the two calls with the same id"
 _THIRD_TURN = "it takes two turns with calls, and a third under way"
 _BATCH = "it takes a batch of two and a turn that would still have fit"
 _FURTHER_DOWN = "the window counts system messages that stand further down, and the limit here counts none"
+_ONE_BY_ONE = "only hundreds of messages, put one by one into its database, take longer than the five seconds of a call"
+_IN_A_TURN = "it never trims inside a turn, and the time to look for a shorter one was over"
 
 _BY_EVENTS = ("SlidingWindowPolicy", "TokenBudgetPolicy", "TailWindowCompact")
 
 LONG: Mapping[tuple[str, str], str] = {
     **{(name, note): _AGAIN for name in _BY_EVENTS for note in ("C02", "C12", "OA")},
     ("ChatHistoryMemory(window_size)", "C09"): _FURTHER_DOWN,
+    ("Memory", "C17"): _ONE_BY_ONE,
+    ("Memory", "C19"): _IN_A_TURN,
     ("ChatMemoryBuffer", "C19"): _THIRD_TURN,
     ("TokenLimitedChatCompletionContext", "C18"): _BATCH,
     ("filter_tool_calls", "C10"): _BETWEEN,
