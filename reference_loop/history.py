@@ -17,13 +17,14 @@ class History:
         self._trim = policy.trim if monitor is None else self._measured_trim
         self._said = 0
         self._listeners: list[Any] = []
-        self.journal: Callable[[Message], None] | None = None
-        """Hears every message before any trim."""
+        self.hears: list[Callable[[Message], None]] = []
+        """Called with every message before any trim."""
 
     def observe(self, listener: Any) -> None:
         """Add a listener: ``appended(length)`` hears of each append, before any trim, and ``trimmed(before, after,
         pause_ns)`` of each trim, with the CPU time that it took."""
         self._listeners.append(listener)
+        self.hears.append(lambda message: listener.appended(len(self)))
         self._trim = self._measured_trim
 
     def __len__(self) -> int:
@@ -36,13 +37,11 @@ class History:
         self._said = number + 1
         tail.append(message)
         policy.note(message, number)
-        if self.journal is not None:
-            self.journal(message)
-        if self._listeners:  # An empty loop would cost twice the question.
-            for listener in self._listeners:
-                listener.appended(len(self))
-        if policy.start - policy.freed > 1:  # Freed by twos, so that no append pays for all that a trim dropped.
-            policy.freed += 2
+        if self.hears:  # An empty loop would cost twice the question.
+            for hear in self.hears:
+                hear(message)
+        if policy.waiting > 1:  # Freed by twos, so that no append pays for all that a trim dropped.
+            policy.waiting -= 2
             tail.popleft()
             tail.popleft()
         if number >= policy.due and number % self._check_every == 0:

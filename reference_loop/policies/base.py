@@ -32,8 +32,8 @@ class Policy:
         if self.target > self.trigger:
             raise ConfigError(f"target {self.target} is above trigger {self.trigger}; lower it or raise the trigger")
         self.tail: deque[Message] = deque()
-        """All messages but the first ``freed``; those before number ``start`` are dropped and wait to be freed."""
-        self.start = self.freed = self.dropped = 0
+        """The messages from number ``start`` on, and before them ``waiting`` ones that are dropped and not freed yet."""
+        self.start = self.waiting = self.dropped = 0
 
     def note(self, message: Message, number: int) -> None:
         """Hear of *message*, the newest, and prepare the next trim; the time does not depend on lengths."""
@@ -41,12 +41,16 @@ class Policy:
     def trim(self, turn_over: bool) -> None:
         """Move the cut."""
 
+    def _move_cut(self, start: int) -> None:
+        self.waiting += start - self.start
+        self.start = start
+
     def head(self) -> list[Message]:
         return []
 
     def messages(self) -> list[Message]:
         """Return what is remembered, as a fresh list; that is ``dropped`` fewer than were said."""
-        return [*self.head(), *islice(self.tail, self.start - self.freed, None)]
+        return [*self.head(), *islice(self.tail, self.waiting, None)]
 
     def promises(self) -> Mapping[str, object]:
         """Return what the policy promises; a check schedule that is too seldom for it breaks the promise."""
@@ -77,7 +81,7 @@ class Incremental(Policy):
 
     def trim(self, turn_over: bool) -> None:
         self.dropped = self._said - (turn_over and self.target_after_turn or self.target)
-        self.start = self.dropped + 1
+        self._move_cut(self.dropped + 1)
 
     def head(self) -> list[Message]:
         return [self._first] if self.start else []

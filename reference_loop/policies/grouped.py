@@ -29,7 +29,8 @@ class Grouped(Policy):
         self._ranks = array("q")
         """The ranks of the system messages."""
         self._user = self._reply = Message(role="assistant")
-        self._user_rank, self._turn, self._cut, self._passed = NEVER, -1, -1, 0
+        self._user_rank, self._turn, self._next_cut, self._passed = NEVER, -1, -1, 0
+        self._shift = 0
         self._turns: deque[int] = deque()
         """Cuts that leave no more than the target."""
         self._units = array("q")
@@ -41,13 +42,14 @@ class Grouped(Policy):
     def note(self, message: Message, number: int) -> None:
         role = message.role
         if role == "assistant":
-            self._units.append(number - len(self._systems))
+            self._units.append(number - self._shift)
             self._reply = message
         elif role == "user":
-            self._note_user(message, number - len(self._systems))
+            self._note_user(message, number - self._shift)
         elif role == "system":
-            self._ranks.append(number - len(self._systems))
+            self._ranks.append(number - self._shift)
             self._systems.append(message)
+            self._shift += 1
         if number > self._holds:
             self._aim(number + self._slack)
 
@@ -78,14 +80,14 @@ class Grouped(Policy):
             cut, self._holds = units[self._passed], units[self._passed] - self._slack - 1
         else:  # At this one only what must stay is left.
             cut, self._holds = units[-1] if units else self._turn, -1
-        if cut != self._cut:
+        if cut != self._next_cut:
             before, dropped = bisect_right(self._ranks, cut), cut - (self._user_rank < cut) - self.reserve
-            self._cut, self._next = cut, (cut + before, dropped, (before, self._user_rank, self._user))
+            self._next_cut, self._next = cut, (cut + before, dropped, (before, self._user_rank, self._user))
             self.due = self.dropped + self.trigger if dropped > self.dropped else NEVER
 
     def trim(self, turn_over: bool) -> None:
-        self.start, self.dropped, self._head = self._next
-        self.due = NEVER
+        start, self.dropped, self._head = self._next
+        self.waiting, self.start, self.due = self.waiting + start - self.start, start, NEVER
 
     def head(self) -> list[Message]:
         before, user_rank, user = self._head

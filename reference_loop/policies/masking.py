@@ -29,8 +29,9 @@ class Masking(Policy):
         self.due = self.start + self.trigger if self._reply > self.start else NEVER
 
     def trim(self, turn_over: bool) -> None:
-        before, self.start = self.start, min(self._said - self.target, self._reply)
-        old = islice(self.tail, before - self.freed, self.start - self.freed)
+        waiting = self.waiting
+        self._move_cut(min(self._said - self.target, self._reply))
+        old = islice(self.tail, waiting, self.waiting)
         self._passed += [replace(message, content=MASK) if message.role == "tool" else message for message in old]
 
     def head(self) -> list[Message]:

@@ -32,9 +32,9 @@ class Summarising(Grouped):
         super().note(message, number)
 
     def trim(self, turn_over: bool) -> None:
-        before, older = self.start, super().head()
+        waiting, older = self.waiting, super().head()
         super().trim(turn_over)
-        older += islice(self.tail, before - self.freed, self.start - self.freed)
+        older += islice(self.tail, waiting, self.waiting)
         kept = set(map(id, super().head()))
         dropped = [each for each in older if id(each) not in kept and each.name != SUMMARY_NAME]
         self._summary = self.summarise(self._summary, dropped)

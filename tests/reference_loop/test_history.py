@@ -107,7 +107,7 @@ def test_journal(policy: str, messages: list[Message]):
     """
     history = History(Config(policy=policy, max_history_pairs=1).new_policy())
     heard: list[tuple[Message, int]] = []
-    history.journal = lambda message: heard.append((message, len(history)))
+    history.hears.append(lambda message: heard.append((message, len(history))))
     before = []
     for message in messages:
         before.append((message, len(history) + 1))
