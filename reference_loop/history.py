@@ -32,8 +32,7 @@ class History:
 
     def append(self, message: Message) -> None:
         """Remember *message*, and trim if that is due."""
-        number, policy = self._said, self._policy
-        tail = policy.tail
+        number, policy, tail = self._said, self._policy, self._policy.tail
         self._said = number + 1
         tail.append(message)
         policy.note(message, number)

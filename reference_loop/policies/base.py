@@ -31,8 +31,7 @@ class Policy:
         self.target = 1 + 2 * int(1.2 * pairs) if target is None else target
         if self.target > self.trigger:
             raise ConfigError(f"target {self.target} is above trigger {self.trigger}; lower it or raise the trigger")
-        self.tail: deque[Message] = deque()
-        """The messages from number ``start`` on, and before them ``waiting`` ones that are dropped and not freed yet."""
+        self.tail = deque[Message]()  # The messages from number `start` on; before them some that wait to be freed.
         self.start = self.waiting = self.dropped = 0
 
     def note(self, message: Message, number: int) -> None:
@@ -80,7 +79,7 @@ class Incremental(Policy):
         self._said, self.due = number + 1, self.dropped + self.trigger
 
     def trim(self, turn_over: bool) -> None:
-        self.dropped = self._said - (turn_over and self.target_after_turn or self.target)
+        self.dropped = self._said - ((turn_over and self.target_after_turn) or self.target)
         self._move_cut(self.dropped + 1)
 
     def head(self) -> list[Message]:

@@ -153,7 +153,7 @@ def test_history_trims_like_the_pure_function(name: str, pairs: int, messages: l
     for message in messages:
         expected = trimmed(name, pairs, [*tuple(history.request()), message])
         history.append(message)
-        assert expected == list(tuple(history.request()))
+        assert expected == history.request()
         assert len(expected) == len(history)
 
 
@@ -228,7 +228,7 @@ def test_grouped_while_it_grows(pairs: int, messages: list[Message], check_every
     for number, message in enumerate(messages):
         history.append(message)
         if number % check_every == 0:
-            remembered = list(tuple(history.request()))
+            remembered = history.request()
             least = min(map(len, choices(remembered)), default=len(remembered))
             assert len(remembered) <= max(policy.trigger, least)
 
