@@ -174,7 +174,7 @@ class ReferenceLoop:
     @property
     def history(self) -> tuple[Message, ...]:
         """The messages that the loop remembers now."""
-        return self._history.snapshot()
+        return tuple(self._history.request())
 
     @property
     def contract(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Journal:
             elif line.turns is not None:
                 self.turns, in_turn, begun = line.turns, False, set()
                 history.end_turn()
-        history.journal = self.said
+        history.hears.append(self.said)
         for call_id in open_calls:
             text = "cancelled: outcome unknown" if call_id in begun else "not run: cancelled"
             history.append(Message(role="tool", content=text, tool_call_id=call_id))

@@ -552,7 +552,7 @@ def test_pipe(tmp_path: Path):
     reader.wait(60)
 
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x1b]", done.stdout + done.stderr)
-    assert "" == errors
+    assert [] == [line for line in errors.splitlines() if "runs done" not in line]  # a slow machine tells how far it is
 
 
 def test_color(tmp_path: Path):

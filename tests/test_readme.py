@@ -138,6 +138,23 @@ def test_async_example_on_the_command_line(project: Path):
     assert "PASSED" in done.stdout
 
 
+def test_client_over_http(tmp_path: Path):
+    """
+    The client of the README is refused over HTTP as the README shows it.
+    """
+    (tmp_path / "my_client.py").write_text(block("my_client.py"))
+    shown = re.search(r"```text\n(✗ C1 .*?)```", README, re.DOTALL)
+    assert shown
+    command = [sys.executable, "-m", "looprig", "serve", "model", "--scenario", "parallel_tools"]
+
+    done = subprocess.run(
+        [*command, "--", sys.executable, "my_client.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+
+    assert 1 == done.returncode
+    assert shown.group(1) in done.stdout
+
+
 def shown_commands() -> list[tuple[str, str]]:
     """Return each looprig command of the README with the output that is printed under it."""
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)

@@ -15,29 +15,58 @@ OTHER = "other histories"
 RARE = 2.0
 """Up to this percentage a rule may well be broken by histories that the other side does not have."""
 
-_TWO_GROUPS = "it takes as many results as the limit, one more, and a call that still waits"
-
+_LINES = "it cuts a text at the ends of its lines, and the giants here are one line"
 _REPAIRS = "the agent adds a result for each call that has none, and many short histories here end in such a call"
+_OVERWRITES = (
+    "the old version overwrites the newest result before it trims, so that trimming again finds other messages"
+)
+_FIRST_SYSTEM = "it gives back the first system message alone, also where there is nothing to trim, as in S S"
+_EARLY_IDS = "this version writes ids into all messages before it looks at the trigger"
+_GROUPS = "it writes its groups into the messages that it is given, whether it drops any or not"
+_GUESSED = "the summary is a little longer than the tokens that are set aside for it"
+_NOTE_ON_TOP = "here head and tail fill the limit, and the note comes on top"
+_FILLS = "here head and tail together are the limit, so that nothing is dropped below it"
+_REACHED = "it trims once its limit is reached, and not only once it is passed"
 
 WHY: Mapping[tuple[str, str], str] = {
-    (
-        "trim_messages (allow_partial)",
-        "C04",
-    ): "it cuts a text at the ends of its lines, and the giants here are one line",
+    ("trim_messages (allow_partial)", "C04"): _LINES,
+    ("history processor in Agent.run", "C04"): _REPAIRS,
+    ("history processor in Agent.run", "C07"): _REPAIRS,
+    ("SlidingWindowConversationManager", "C08"): _OVERWRITES,
+    ("AgentSession.get_messages(last_n_runs)", "C09"): _FIRST_SYSTEM,
+    ("SummarizationMiddleware", "C13"): _EARLY_IDS,
+    ("TruncationStrategy", "C13"): _GROUPS,
+    ("SlidingWindowStrategy", "C13"): _GROUPS,
+    ("Memory", "C09"): _REACHED,
+    ("summarize_messages", "C07"): _GUESSED,
+    ("HeadAndTailChatCompletionContext", "C07"): _NOTE_ON_TOP,
+    ("HeadAndTailChatCompletionContext", "C09"): _FILLS,
 }
 """By trimmer and number of the rule."""
 
+_BETWEEN = "it takes two groups, somebody who speaks between them, and one result above the limit"
+_STILL_WAITS = "it takes as many results as the limit, one more, and a call that still waits"
+_OPEN_CALL = "it takes a result that comes after somebody has spoken, a turn, and an open call"
+_AGAIN = "a whole turn has to lie between the two calls with the same id"
+_THIRD_TURN = "it takes two turns with calls, and a third under way"
+_BATCH = "it takes a batch of two and a turn that would still have fit"
+_FURTHER_DOWN = "the window counts system messages that stand further down, and the limit here counts none"
+_ONE_BY_ONE = "only hundreds of messages, put one by one into its database, take longer than the five seconds of a call"
+_IN_A_TURN = "it never trims inside a turn, and the time to look for a shorter one was over"
+
+_BY_EVENTS = ("SlidingWindowPolicy", "TokenBudgetPolicy", "TailWindowCompact")
+
 LONG: Mapping[tuple[str, str], str] = {
-    (
-        "filter_tool_calls",
-        "C10",
-    ): "it takes two groups, somebody who speaks between them, and one result above the limit",
-    ("filter_tool_calls", "C18"): _TWO_GROUPS,
-    ("filter_tool_calls", "C19"): _TWO_GROUPS,
-    (
-        "SlidingWindowCompaction",
-        "C19",
-    ): "it takes a result that comes after somebody has spoken, a turn, and an open call",
+    **{(name, note): _AGAIN for name in _BY_EVENTS for note in ("C02", "C12", "OA")},
+    ("ChatHistoryMemory(window_size)", "C09"): _FURTHER_DOWN,
+    ("Memory", "C17"): _ONE_BY_ONE,
+    ("Memory", "C19"): _IN_A_TURN,
+    ("ChatMemoryBuffer", "C19"): _THIRD_TURN,
+    ("TokenLimitedChatCompletionContext", "C18"): _BATCH,
+    ("filter_tool_calls", "C10"): _BETWEEN,
+    ("filter_tool_calls", "C18"): _STILL_WAITS,
+    ("filter_tool_calls", "C19"): _STILL_WAITS,
+    ("SlidingWindowCompaction", "C19"): _OPEN_CALL,
 }
 """As above, where a rule is broken by long histories alone."""
 

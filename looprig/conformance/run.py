@@ -32,7 +32,7 @@ JOB_LIMIT_S = 900.0
 LOOK_S = 0.2
 """How often it is looked whether a job has ended."""
 
-TAIL_LINES = 3
+TAIL_LINES = 1
 
 INTERRUPTED = "interrupted"
 

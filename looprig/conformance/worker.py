@@ -32,7 +32,7 @@ PLAY_S = 240.0
 WARM_S = 60.0
 """For the very first call of a trimmer."""
 
-SIZES = (1_000, 3_000, 10_000, 30_000)
+SIZES = (300, 1_000, 3_000, 10_000, 30_000)
 """The lengths of the histories on which a call is timed."""
 
 CALL_S = 10.0

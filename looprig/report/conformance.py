@@ -55,7 +55,7 @@ def _head(results: Results) -> Iterator[str]:
         "judges what they hand to the model."
     )
     trimmers = sum(1 for each in results.trimmers if each.runs)
-    frameworks = len({each.framework for each in results.trimmers if each.runs})
+    frameworks = len({each.framework for each in results.trimmers if each.runs} - {BASELINE})
     agents = len({each.framework for each in results.agents if each.scenarios})
     yield (
         f"{_dates(results)}, looprig {results.looprig}: {trimmers} trimmers of {frameworks} "
@@ -213,7 +213,7 @@ def _cost(trimmers: Sequence[TrimmerResult]) -> Iterator[str]:
     yield "## Cost of one call"
     yield (
         "CPU time on one machine; what carries over is the exponent of its growth with the length of the history, over "
-        "1,000 to 30,000 messages: 0 does not grow, 1 is linear, 2 quadratic. A trimmer of which a hundred "
+        "300 to 30,000 messages: 0 does not grow, 1 is linear, 2 quadratic. A trimmer of which a hundred "
         "messages are kept has no reason to cost more than these. The factor is that to `h[-n:]` at 10,000 messages."
     )
     columns = [Column("trimmer"), Column("mode"), Column("exponent", "right"), Column("", "left")]

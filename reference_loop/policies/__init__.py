@@ -8,12 +8,7 @@ from reference_loop.policies.masking import Masking
 from reference_loop.policies.summarising import Summarising
 
 POLICIES: dict[str, Callable[[int, int | None, int | None], Policy]] = {
-    "never": Never,
-    "end-of-turn": EndOfTurn,
-    "incremental": Incremental,
-    "seed": Seed,
-    "grouped": Grouped,
-    "masking": Masking,
-    "summarising": Summarising,
-}
+    "never": Never, "end-of-turn": EndOfTurn, "incremental": Incremental, "seed": Seed,
+    "grouped": Grouped, "masking": Masking, "summarising": Summarising,
+}  # fmt: skip
 """By name: what makes a policy from max_history_pairs, trigger and target; None means the policy's own."""

@@ -2,7 +2,8 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import islice
 
 from looprig.messages import Message
 from reference_loop.errors import ConfigError
@@ -16,31 +17,39 @@ def safe_size(pairs: int) -> int:
 
 
 class Policy:
-    """How a history is trimmed: a cut puts `head` in place of all older messages.
+    """The messages of one history: a head, which stays of those before the cut or stands for them, and the tail.
 
-    A policy hears of every message, and says in advance when it wants to be asked for a cut: so an append that
-    trims nothing costs a comparison. It trims above ``trigger``, 1.5 safe sizes by itself, to ``target``, a message
-    and 1.2 *pairs*; raises ConfigError where a trim would leave more than sets it off.
+    A trim takes place above ``trigger``, 1.5 safe sizes by itself, and leaves ``target``, a message and 1.2 *pairs*.
+    Raises ConfigError where that is more than sets it off.
     """
 
-    due_after_turn = NEVER
-    """With more messages than this ever said, `cut` is to be asked after a turn; with more than ``due``, at once."""
+    due = due_after_turn = NEVER
+    """With more messages than this ever said before, `trim` is to be called at once, or after the turn."""
 
     def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
         self.trigger = 3 * safe_size(pairs) // 2 if trigger is None else trigger
         self.target = 1 + 2 * int(1.2 * pairs) if target is None else target
         if self.target > self.trigger:
             raise ConfigError(f"target {self.target} is above trigger {self.trigger}; lower it or raise the trigger")
-        self.due = self._due = self.trigger
-        self.head: list[Message] = []
-        """What stays of the messages before the newest cut, or stands for them; only `cut` changes it."""
+        self.tail = deque[Message]()  # The messages from number `start` on; before them some that wait to be freed.
+        self.start = self.waiting = self.dropped = 0
 
-    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
-        """Hear of *message*, the newest of *tail*; its number counts from 0. The time does not depend on lengths."""
+    def note(self, message: Message, number: int) -> None:
+        """Hear of *message*, the newest, and prepare the next trim; the time does not depend on lengths."""
 
-    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        """Return how many of *messages*, those behind the newest cut, are before a new one; 0 where there is none."""
-        return 0
+    def trim(self, turn_over: bool) -> None:
+        """Move the cut."""
+
+    def _move_cut(self, start: int) -> None:
+        self.waiting += start - self.start
+        self.start = start
+
+    def head(self) -> list[Message]:
+        return []
+
+    def messages(self) -> list[Message]:
+        """Return what is remembered, as a fresh list; that is ``dropped`` fewer than were said."""
+        return [*self.head(), *islice(self.tail, self.waiting, None)]
 
     def promises(self) -> Mapping[str, object]:
         """Return what the policy promises; a check schedule that is too seldom for it breaks the promise."""
@@ -54,7 +63,6 @@ class Never(Policy):
         if trigger is not None or target is not None:
             raise ConfigError("policy 'never' has no trigger and no target; leave them out or choose another policy")
         super().__init__(pairs)
-        self.due = NEVER
 
     def promises(self) -> Mapping[str, object]:
         return {}
@@ -63,20 +71,19 @@ class Never(Policy):
 class Incremental(Policy):
     """Keep the first message and the newest, as the seed's benchmark did: groups are torn, and a user may be first."""
 
-    after = 0
-    """The target after a turn, where that is another."""
-    _appends = _dropped = 0
+    target_after_turn: int | None = None
 
-    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
+    def note(self, message: Message, number: int) -> None:
         if number == 0:
             self._first = message
-        self._appends, self.due = number + 1, self._dropped + self.trigger
+        self._said, self.due = number + 1, self.dropped + self.trigger
 
-    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        before = self._dropped + len(self.head)
-        self._dropped = self._appends - (self.after if turn_over and self.after else self.target)
-        self.head = [self._first]
-        return self._dropped + 1 - before
+    def trim(self, turn_over: bool) -> None:
+        self.dropped = self._said - ((turn_over and self.target_after_turn) or self.target)
+        self._move_cut(self.dropped + 1)
+
+    def head(self) -> list[Message]:
+        return [self._first] if self.start else []
 
 
 class EndOfTurn(Incremental):
@@ -85,8 +92,8 @@ class EndOfTurn(Incremental):
     def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
         super().__init__(pairs, trigger or 2 * pairs + 1, target or 2 * pairs + 1)
 
-    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
-        super().note(message, number, tail)
+    def note(self, message: Message, number: int) -> None:
+        super().note(message, number)
         self.due, self.due_after_turn = NEVER, self.due
 
     def promises(self) -> Mapping[str, object]:
@@ -98,13 +105,14 @@ class Seed(Incremental):
 
     def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
         super().__init__(pairs, trigger, target)
-        self.after = 2 * pairs + 1
+        self.target_after_turn = self._after = 2 * pairs + 1
 
-    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
-        super().note(message, number, tail)
-        self.due = self.due if message.role == "tool" else NEVER
-        self.due_after_turn = self._dropped + self.after
+    def note(self, message: Message, number: int) -> None:
+        super().note(message, number)
+        self.due_after_turn = self.dropped + self._after
+        if message.role != "tool":
+            self.due = NEVER
 
     def promises(self) -> Mapping[str, object]:
-        least = {"trigger": min(self.trigger, self.after), "target": min(self.target, self.after)}
+        least = {"trigger": min(self.trigger, self._after), "target": min(self.target, self._after)}
         return {**super().promises(), **least}

@@ -1,7 +1,6 @@
 """A policy that keeps every message, and of an old tool result only that it was there."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 
 from msgspec.structs import replace
@@ -18,21 +17,25 @@ class Masking(Policy):
     What a mask has passed counts no more: so masks come in batches, between which requests share their prefix.
     """
 
-    _appends = _reply = 0
+    def __init__(self, pairs: int, trigger: int | None = None, target: int | None = None) -> None:
+        super().__init__(pairs, trigger, target)
+        self._said = self._reply = 0
+        self._passed: list[Message] = []
 
-    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
-        self._appends = number + 1
+    def note(self, message: Message, number: int) -> None:
+        self._said = number + 1
         if message.role == "assistant":
-            self._reply, self.due = number, self._due
+            self._reply = number
+        self.due = self.start + self.trigger if self._reply > self.start else NEVER
 
-    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        before = len(self.head)
-        start = min(self._appends - self.target, self._reply)
-        old = islice(messages, max(start - before, 0))
-        self.head += [replace(message, content=MASK) if message.role == "tool" else message for message in old]
-        self._due = len(self.head) + self.trigger
-        self.due = NEVER if start == self._reply else self._due
-        return len(self.head) - before
+    def trim(self, turn_over: bool) -> None:
+        waiting = self.waiting
+        self._move_cut(min(self._said - self.target, self._reply))
+        old = islice(self.tail, waiting, self.waiting)
+        self._passed += [replace(message, content=MASK) if message.role == "tool" else message for message in old]
+
+    def head(self) -> list[Message]:
+        return self._passed
 
     def promises(self) -> Mapping[str, object]:
         return {"mask": MASK}

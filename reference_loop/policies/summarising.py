@@ -1,7 +1,6 @@
 """A policy that drops like ``grouped``, and leaves one message that says what was dropped."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from looprig.messages import Message
@@ -27,23 +26,25 @@ class Summarising(Grouped):
     summarise = staticmethod(last_words)
     _summary = ""
 
-    def note(self, message: Message, number: int, tail: deque[Message]) -> None:
+    def note(self, message: Message, number: int) -> None:
         if message.name == SUMMARY_NAME:  # In a history that was trimmed before; like a result it begins nothing.
             self._summary, message = message.content, Message(role="tool")
-        super().note(message, number, tail)
+        super().note(message, number)
 
-    def cut(self, messages: Iterator[Message], turn_over: bool) -> int:
-        older = [*self.head]
-        left = super().cut(messages, turn_over)
-        if left:
-            kept = set(map(id, self.head))
-            older += islice(messages, left)
-            dropped = [each for each in older if id(each) not in kept and each.name != SUMMARY_NAME]
-            self._summary = self.summarise(self._summary, dropped)
-            users = (index for index, message in enumerate(self.head) if message.role == "user")
-            summary = Message(role="user", content=self._summary, name=SUMMARY_NAME)
-            self.head.insert(next(users, len(self.head)), summary)
-        return left
+    def trim(self, turn_over: bool) -> None:
+        waiting, older = self.waiting, super().head()
+        super().trim(turn_over)
+        older += islice(self.tail, waiting, self.waiting)
+        kept = set(map(id, super().head()))
+        dropped = [each for each in older if id(each) not in kept and each.name != SUMMARY_NAME]
+        self._summary = self.summarise(self._summary, dropped)
+
+    def head(self) -> list[Message]:
+        head = super().head()
+        if self.start:
+            place = next((index for index, message in enumerate(head) if message.role == "user"), len(head))
+            head.insert(place, Message(role="user", content=self._summary, name=SUMMARY_NAME))
+        return head
 
     def promises(self) -> Mapping[str, object]:
         return {**super().promises(), "notes": (SUMMARY_NAME,)}

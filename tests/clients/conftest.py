@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -17,3 +18,10 @@ def served() -> Iterator[str]:
     command = [sys.executable, "-m", "looprig", "serve", "model", "--port", "PORT", *script.options()]
     with running(Server("looprig", command)) as (port, _):
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    """Close the clients of a test when it is over."""
+    with ExitStack() as stack:
+        yield stack

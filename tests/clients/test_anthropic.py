@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import anthropic
@@ -24,11 +25,11 @@ def _results(message: Any) -> list[Any]:
     return [{"role": "user", "content": content}] if content else []
 
 
-def test_conversation(served: str):
+def test_conversation(served: str, closing: ExitStack):
     """
     Fifty turns with tools are answered as the script has them, and the server finds nothing wrong.
     """
-    client = anthropic.Anthropic(base_url=served, api_key="none")
+    client = closing.enter_context(anthropic.Anthropic(base_url=served, api_key="none"))
     messages: list[Any] = []
 
     for turn in script.scenario().turns:
@@ -69,11 +70,11 @@ def test_asynchronous_stream(served: str):
     assert script.passed(served, 22)
 
 
-def test_synchronous_stream(served: str):
+def test_synchronous_stream(served: str, closing: ExitStack):
     """
     The texts of a stream are those of the answer, and its last events tell the usage.
     """
-    client = anthropic.Anthropic(base_url=served, api_key="none")
+    client = closing.enter_context(anthropic.Anthropic(base_url=served, api_key="none"))
     turn = script.scenario().turns[0]
 
     with client.messages.stream(

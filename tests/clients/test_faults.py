@@ -49,34 +49,42 @@ def _gemini(running: Running) -> genai.Client:
 
 
 def chat(running: Running) -> str:
-    reply = _openai(running).chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": SAID}])
-    return reply.choices[0].finish_reason
+    said: Any = [{"role": "user", "content": SAID}]
+    with _openai(running) as client:
+        return client.chat.completions.create(model="gpt-4o", messages=said).choices[0].finish_reason
 
 
 def chat_stream(running: Running) -> str:
-    with _openai(running).chat.completions.create(
-        model="gpt-4o", messages=[{"role": "user", "content": SAID}], stream=True
-    ) as stream:
+    said: Any = [{"role": "user", "content": SAID}]
+    with (
+        _openai(running) as client,
+        client.chat.completions.create(model="gpt-4o", messages=said, stream=True) as stream,
+    ):
         return str([chunk.choices[0].finish_reason for chunk in stream][-1])
 
 
 def responses(running: Running) -> str:
-    return str(_openai(running).responses.create(model="gpt-5", input=SAID).status)
+    with _openai(running) as client:
+        return str(client.responses.create(model="gpt-5", input=SAID).status)
 
 
 def responses_stream(running: Running) -> str:
-    with _openai(running).responses.create(model="gpt-5", input=SAID, stream=True) as stream:
+    with _openai(running) as client, client.responses.create(model="gpt-5", input=SAID, stream=True) as stream:
         return [event.type for event in stream][-1]
 
 
 def messages(running: Running) -> str:
     said: Any = [{"role": "user", "content": SAID}]
-    return str(_anthropic(running).messages.create(model=CLAUDE, max_tokens=999, messages=said).stop_reason)
+    with _anthropic(running) as client:
+        return str(client.messages.create(model=CLAUDE, max_tokens=999, messages=said).stop_reason)
 
 
 def messages_stream(running: Running) -> str:
     said: Any = [{"role": "user", "content": SAID}]
-    with _anthropic(running).messages.stream(model=CLAUDE, max_tokens=999, messages=said) as stream:
+    with (
+        _anthropic(running) as client,
+        client.messages.stream(model=CLAUDE, max_tokens=999, messages=said) as stream,
+    ):
         return str(stream.get_final_message().stop_reason)
 
 
@@ -147,6 +155,7 @@ EXPECTED: dict[str, tuple[Told, ...]] = {
     # These meet replies with tool calls alone.
     "duplicate_id": WELL,
     "broken_arguments": WELL,
+    "late_id": WELL,
 }
 
 
@@ -185,12 +194,12 @@ def test_broken_history():
     turns: Any = [{"role": "user", "content": [block]}]
 
     with _server() as running:
-        with pytest.raises(openai.BadRequestError) as by_chat:
-            _openai(running).chat.completions.create(model="gpt-4o", messages=odd)
-        with pytest.raises(openai.BadRequestError) as by_responses:
-            _openai(running).responses.create(model="gpt-5", input=items)
-        with pytest.raises(anthropic.BadRequestError) as by_messages:
-            _anthropic(running).messages.create(model=CLAUDE, max_tokens=9, messages=turns)
+        with pytest.raises(openai.BadRequestError) as by_chat, _openai(running) as chats:
+            chats.chat.completions.create(model="gpt-4o", messages=odd)
+        with pytest.raises(openai.BadRequestError) as by_responses, _openai(running) as responding:
+            responding.responses.create(model="gpt-5", input=items)
+        with pytest.raises(anthropic.BadRequestError) as by_messages, _anthropic(running) as claude:
+            claude.messages.create(model=CLAUDE, max_tokens=9, messages=turns)
         with pytest.raises(errors.ClientError) as by_gemini, _gemini(running) as client:
             client.models.generate_content(model=GEMINI, contents=[types.Content(role="user", parts=[response])])
         seen = running.ask(running.app.seen)
@@ -214,13 +223,13 @@ def test_retries():
     """
     said: Any = [{"role": "user", "content": SAID}]
 
-    with _server("rate_limit:times=2,retry=0.01") as running:
-        reply = _openai(running, 2).chat.completions.create(model="gpt-4o", messages=said)
+    with _server("rate_limit:times=2,retry=0.01") as running, _openai(running, 2) as client:
+        reply = client.chat.completions.create(model="gpt-4o", messages=said)
         assert "stop" == reply.choices[0].finish_reason
         assert 3 == running.ask(running.app.seen)["requests"]
 
-    with _server("overloaded:times=2,retry=0.01") as running:
-        message = _anthropic(running, 2).messages.create(model=CLAUDE, max_tokens=999, messages=said)
+    with _server("overloaded:times=2,retry=0.01") as running, _anthropic(running, 2) as claude:
+        message = claude.messages.create(model=CLAUDE, max_tokens=999, messages=said)
         assert "end_turn" == message.stop_reason
 
 
@@ -231,8 +240,8 @@ def test_no_retry():
     said: Any = [{"role": "user", "content": SAID}]
 
     with _server("server_error:should_retry=false") as running:
-        with pytest.raises(openai.InternalServerError):
-            _openai(running, 2).chat.completions.create(model="gpt-4o", messages=said)
+        with pytest.raises(openai.InternalServerError), _openai(running, 2) as client:
+            client.chat.completions.create(model="gpt-4o", messages=said)
         assert 1 == running.ask(running.app.seen)["requests"]
 
 
@@ -243,10 +252,10 @@ def test_context_overflow():
     said: Any = [{"role": "user", "content": SAID + " word" * 1000}]
 
     with _server(window=500) as running:
-        with pytest.raises(openai.BadRequestError) as by_openai:
-            _openai(running).chat.completions.create(model="gpt-4o", messages=said)
-        with pytest.raises(anthropic.BadRequestError) as by_anthropic:
-            _anthropic(running).messages.create(model=CLAUDE, max_tokens=99, messages=said)
+        with pytest.raises(openai.BadRequestError) as by_openai, _openai(running) as client:
+            client.chat.completions.create(model="gpt-4o", messages=said)
+        with pytest.raises(anthropic.BadRequestError) as by_anthropic, _anthropic(running) as claude:
+            claude.messages.create(model=CLAUDE, max_tokens=99, messages=said)
 
     assert "context_length_exceeded" == by_openai.value.code
     assert "maximum context length is 500 tokens" in str(by_openai.value)

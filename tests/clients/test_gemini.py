@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 from google import genai
@@ -50,11 +51,11 @@ def _user(turn: Any, session: int) -> types.Content:
     return types.Content(role="user", parts=[types.Part(text=script.said(turn, session))])
 
 
-def test_conversation(served: str):
+def test_conversation(served: str, closing: ExitStack):
     """
     Fifty turns with tools are answered as the script has them, and the server finds nothing wrong.
     """
-    client = _client(served)
+    client = closing.enter_context(_client(served))
     contents: list[Any] = []
 
     for turn in script.scenario().turns:
@@ -69,19 +70,21 @@ def test_conversation(served: str):
 
 
 async def _converse(served: str) -> None:
-    client = _client(served).aio
-    contents: list[Any] = []
-    for turn in script.scenario().turns:
-        contents.append(_user(turn, 32))
-        for _ in range(len(turn.rounds) + 1):
-            parts: list[Any] = []
-            async for chunk in await client.models.generate_content_stream(
-                model=MODEL, contents=contents, config=CONFIG
-            ):
-                candidate: Any = chunk.candidates[0] if chunk.candidates else None
-                parts += candidate.content.parts if candidate and candidate.content and candidate.content.parts else []
-            contents += [types.Content(role="model", parts=parts), *_results(parts)]
-        assert "".join(part.text or "" for part in parts).endswith(turn.answer)
+    async with _client(served).aio as client:
+        contents: list[Any] = []
+        for turn in script.scenario().turns:
+            contents.append(_user(turn, 32))
+            for _ in range(len(turn.rounds) + 1):
+                parts: list[Any] = []
+                async for chunk in await client.models.generate_content_stream(
+                    model=MODEL, contents=contents, config=CONFIG
+                ):
+                    candidate: Any = chunk.candidates[0] if chunk.candidates else None
+                    parts += (
+                        candidate.content.parts if candidate and candidate.content and candidate.content.parts else []
+                    )
+                contents += [types.Content(role="model", parts=parts), *_results(parts)]
+            assert "".join(part.text or "" for part in parts).endswith(turn.answer)
 
 
 def test_asynchronous_stream(served: str):

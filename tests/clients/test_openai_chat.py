@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import openai
@@ -26,11 +27,11 @@ def _results(calls: Any) -> list[Any]:
     ]
 
 
-def test_conversation(served: str):
+def test_conversation(served: str, closing: ExitStack):
     """
     Fifty turns with tools are answered as the script has them, and the server finds nothing wrong.
     """
-    client = openai.OpenAI(base_url=f"{served}/v1", api_key="none")
+    client = closing.enter_context(openai.OpenAI(base_url=f"{served}/v1", api_key="none"))
     messages: list[Any] = [{"role": "system", "content": "Be helpful."}]
 
     for turn in script.scenario().turns:
@@ -78,11 +79,11 @@ def test_asynchronous_stream(served: str):
     assert script.passed(served, 2)
 
 
-def test_pieces(served: str):
+def test_pieces(served: str, closing: ExitStack):
     """
     The pieces of a stream, read one by one, are those of the answer; the last but one tells the usage.
     """
-    client = openai.OpenAI(base_url=f"{served}/v1", api_key="none")
+    client = closing.enter_context(openai.OpenAI(base_url=f"{served}/v1", api_key="none"))
     turn = script.scenario().turns[0]
 
     chunks = list(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import openai
@@ -34,11 +35,11 @@ def _results(output: Any) -> list[Any]:
     ]
 
 
-def test_whole_input(served: str):
+def test_whole_input(served: str, closing: ExitStack):
     """
     Fifty turns with tools, the whole conversation sent each time, are answered as the script has them.
     """
-    client = openai.OpenAI(base_url=f"{served}/v1", api_key="none")
+    client = closing.enter_context(openai.OpenAI(base_url=f"{served}/v1", api_key="none"))
     items: list[Any] = []
 
     def ask() -> Any:
@@ -57,11 +58,11 @@ def test_whole_input(served: str):
     assert script.passed(served, 11)
 
 
-def test_previous_response(served: str):
+def test_previous_response(served: str, closing: ExitStack):
     """
     Fifty turns where only what is new is sent: the server knows the rest by the id of the response before.
     """
-    client = openai.OpenAI(base_url=f"{served}/v1", api_key="none")
+    client = closing.enter_context(openai.OpenAI(base_url=f"{served}/v1", api_key="none"))
     previous: str | None = None
 
     for turn in script.scenario().turns:
@@ -99,11 +100,11 @@ def test_asynchronous_stream(served: str):
     assert script.passed(served, 13)
 
 
-def test_events(served: str):
+def test_events(served: str, closing: ExitStack):
     """
     Events are numbered without a gap, and begin and end as they should.
     """
-    client = openai.OpenAI(base_url=f"{served}/v1", api_key="none")
+    client = closing.enter_context(openai.OpenAI(base_url=f"{served}/v1", api_key="none"))
     turn = script.scenario().turns[0]
 
     events = list(client.responses.create(model="gpt-5", input=script.said(turn, 14), stream=True))

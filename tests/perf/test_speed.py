@@ -98,5 +98,5 @@ def test_report_of_histories():
     part = histories.measure(appends=(1000, 2000), kept=(50, 100, 400), seeds=1)
     printed = section(part)
 
-    assert 6 == len(part.targets)
+    assert 5 == len(part.targets)
     assert all(f"| {name}" in printed for name in POLICIES if name != "never")

@@ -186,4 +186,4 @@ def test_printed_code_trims_like_the_incremental_policy(pairs: int):
         listing.history.append(message)
         listing.trim()
 
-        assert list(history.snapshot()) == listing.history
+        assert list(history.request()) == listing.history

@@ -46,9 +46,8 @@ def test_check_schedule(check_every: int, appends: int):
     checked: list[int] = []
 
     class Asked(Policy):
-        def cut(self, messages, turn_over):
-            checked.append(len(list(messages)) - 1)
-            return 0
+        def trim(self, turn_over):
+            checked.append(len(self.tail) - 1)
 
     policy = Asked(0)
     policy.due = 0
@@ -59,13 +58,13 @@ def test_check_schedule(check_every: int, appends: int):
     assert list(range(0, appends, check_every)) == checked
 
 
-def test_snapshot():
+def test_history_that_was_read():
     """
     What was read of a history does not change when the history does.
     """
     history = History(Config().new_policy())
     history.append(U)
-    before = history.snapshot()
+    before = tuple(history.request())
     history.append(A)
 
     assert (U,) == before
@@ -86,7 +85,7 @@ def test_request_with_context(messages: tuple[Message, ...], request_: list[Mess
         history.append(message)
 
     assert request_ == history.request(S)
-    assert messages == history.snapshot()
+    assert messages == tuple(history.request())
 
 
 def test_request_is_fresh():
@@ -97,7 +96,7 @@ def test_request_is_fresh():
     history.append(U)
     history.request().clear()
 
-    assert (U,) == history.snapshot()
+    assert (U,) == tuple(history.request())
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -108,7 +107,7 @@ def test_journal(policy: str, messages: list[Message]):
     """
     history = History(Config(policy=policy, max_history_pairs=1).new_policy())
     heard: list[tuple[Message, int]] = []
-    history.journal = lambda message: heard.append((message, len(history)))
+    history.hears.append(lambda message: heard.append((message, len(history))))
     before = []
     for message in messages:
         before.append((message, len(history) + 1))

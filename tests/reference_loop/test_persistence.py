@@ -136,7 +136,7 @@ def test_cut_at_any_byte(data: st.DataObject, recorded: bytes, tmp_path_factory:
         history = History(Config(policy="never").new_policy())
         in_turn = journal.restore(history)
 
-    said = history.snapshot()
+    said = tuple(history.request())
     called = [call.id for message in said for call in message.tool_calls]
     assert called == [message.tool_call_id for message in said if message.role == "tool"]
     assert whole == [msgspec.json.encode(Line(said=message)) for message in said[: len(whole)]]

@@ -60,8 +60,8 @@ def test_incremental_memory_management(check_every: int, final: int, peak: int, 
 
     assert (final, peak, trims) == (len(history), lengths.peak, len(lengths.trims))
     assert {241} == {after for _, after in lengths.trims}
-    assert Message(role="system", content="be brief") == history.snapshot()[0]
-    assert "999" == history.snapshot()[-1].content
+    assert Message(role="system", content="be brief") == history.request()[0]
+    assert "999" == history.request()[-1].content
 
 
 def test_memory_efficiency_improvements():

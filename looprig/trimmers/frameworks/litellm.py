@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or importing it asks the network for prices
 
@@ -28,12 +29,14 @@ def _tokens(message: dict[str, Any]) -> int:
     return size // 4
 
 
-litellm.utils.token_counter = count  # type: ignore[assignment, unused-ignore]
-
-
 def trimmed(limit: int) -> Trimmer:
     """Trim to *limit* tokens."""
-    return lambda history: litellm.utils.trim_messages(history, max_tokens=limit)
+
+    def trim(history: list[Any]) -> Any:
+        with mock.patch.object(litellm.utils, "token_counter", count):
+            return litellm.utils.trim_messages(history, max_tokens=limit)
+
+    return trim
 
 
 SUBJECTS = (

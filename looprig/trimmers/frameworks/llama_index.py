@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.memory import ChatMemoryBuffer, Memory
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from looprig.messages import Message, ToolCall
 from looprig.trimmers.contract import Subject, Trimmer, contract_in
@@ -55,12 +56,21 @@ def remembered(limit: int) -> Trimmer:
     """Put message after message into a memory of *limit* tokens, and ask what it remembers."""
 
     async def trim(history: list[ChatMessage]) -> list[ChatMessage]:
+        engine = create_async_engine("sqlite+aiosqlite:///:memory:")  # its own engine would leave a thread behind
         memory = Memory.from_defaults(
-            session_id="one", token_limit=limit, token_flush_size=max(1, limit // 10), tokenizer_fn=quarter
+            session_id="one",
+            token_limit=limit,
+            chat_history_token_ratio=1.0,  # all of it is for messages, since there are no memory blocks
+            token_flush_size=max(1, limit // 10),
+            tokenizer_fn=quarter,
+            async_engine=engine,
         )
-        for message in history:
-            await memory.aput(message)
-        return list(await memory.aget())
+        try:
+            for message in history:
+                await memory.aput(message)
+            return list(await memory.aget())
+        finally:
+            await engine.dispose()
 
     return trim
 
