@@ -44,7 +44,7 @@ _ANSWER = (
     b'"message":{"role":"assistant","content":%b,"refusal":null,"annotations":[]},%b"finish_reason":"%b"}],'
     b'"usage":%b,"service_tier":"default","system_fingerprint":%b}'
 )
-"""A body with a text and no calls, as `answer` makes it; a test compares the two."""
+"""A body with a text and no calls: what `answer` makes of one with calls, but for these; a test compares the two."""
 
 
 def _answer_of_text(said: Answer, reasoning: bool) -> bytes:

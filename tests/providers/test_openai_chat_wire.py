@@ -252,3 +252,30 @@ def test_stream_is_the_answer(said: Answer, usage: bool, obfuscated: bool):
     assert (whole.id, whole.created, whole.model) == (joined.id, joined.created, joined.model)
     assert joined.usage == (whole.usage if usage else None)
     assert sum(map(len, said.pieces)) == len(stream.deltas)
+
+
+@given(st.text(min_size=1), st.sampled_from(["gpt-4o", "gpt-5", 'ft:gpt-4o:"%s"']), st.sampled_from(["stop", "length"]))
+def test_text_by_template(text: str, model: str, stop: str):
+    """
+    The body of a text is that of a text with calls, but for the calls: the same keys and values in the same order.
+    """
+    usage = Usage(prompt=7, cached=5, completion=3)
+    plain, calling = (
+        CHAT.answer(answer(text, *calls, pieces=(), model=model, stop=stop, usage=usage), asked(model))
+        for calls in ((), (SEARCH,))
+    )
+
+    expected = json.loads(calling)
+    del expected["choices"][0]["message"]["tool_calls"]
+    assert json.dumps(expected) == json.dumps(json.loads(plain))
+
+
+def test_spliced():
+    """
+    Deltas that are put together when they are looked at are those that are sent at once.
+    """
+    said = answer("abc", pieces=(("a", "b", "c"),))
+    stream = CHAT.stream(said, PLAIN)
+
+    assert list(stream.deltas) == [stream.deltas[0], *stream.deltas[1:]]
+    assert b"".join([stream.head, *stream.deltas, stream.tail]) == stream.whole()
