@@ -120,7 +120,7 @@ class Seen(msgspec.Struct, gc=False):
 
     messages: list[Message] = []
     state: Any = None
-    open: bytes = b""
+    open: bytes | memoryview = b""
     begins: int = 0
 
 
@@ -206,7 +206,7 @@ class Body(msgspec.Struct, frozen=True):
     fields: dict[str, Any]
     new: bytes | None
     extends: bool = False
-    open: bytes = b""
+    open: bytes | memoryview = b""
     begins: int = 0
 
 
@@ -266,10 +266,12 @@ def _quoted(key: str) -> bytes:
     return b'"%b"' % key.encode()
 
 
-def _kept(raw: bytes, begins: int, end: int) -> tuple[bytes, int]:
-    """Return what a `Seen` keeps of a body; nothing where the list is empty, since no comma would follow it."""
-    opened = raw[: end - 1].rstrip(_SPACE) if begins else b""
-    return (opened, begins) if len(opened) > begins + 1 else (b"", 0)
+def _kept(raw: bytes, begins: int, end: int) -> tuple[bytes | memoryview, int]:
+    """Return what a `Seen` keeps of a body, uncopied; nothing where the list is empty, as no comma would follow it."""
+    last = end - 1
+    while begins and raw[last - 1] in _SPACE:
+        last -= 1
+    return (memoryview(raw)[:last], begins) if begins and last > begins + 1 else (b"", 0)
 
 
 def _decoded(fields: dict[str, msgspec.Raw]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_grown_body(data: st.DataObject):
     assert (second.open, second.begins) == _from_scratch(body(before, new, after[1], indent))
 
 
-def _from_scratch(raw: bytes) -> tuple[bytes, int]:
+def _from_scratch(raw: bytes) -> tuple[bytes | memoryview, int]:
     fresh = opened(raw, "items", Seen())
     return fresh.open, fresh.begins
 
