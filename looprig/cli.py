@@ -112,6 +112,18 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _format(*layouts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the option that chooses how results are printed."""
+    return click.option(
+        "--format",
+        "layout",
+        type=click.Choice(layouts),
+        default="table",
+        show_default=True,
+        help="What is printed to standard output.",
+    )
+
+
 @cli.command("run", epilog=EXIT_CODES)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @click.option(
@@ -126,14 +138,7 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Try so many seeds, from --seed on."
 )
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["table", "json", "markdown", "junit"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@_format("table", "json", "markdown", "junit")
 @click.option(
     "--traces",
     type=click.Path(path_type=Path, file_okay=False),
@@ -343,14 +348,7 @@ def _exit_code(done: Sequence[Any], error: str | None) -> int:
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @_common
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@_format("table", "json", "markdown")
 @click.pass_context
 def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
@@ -596,14 +594,7 @@ def _tell(text: str) -> None:
 @click.option("--history", metavar="LETTERS", help="Play this history alone, as in 'S U C2 T T A'.")
 @click.option("--agent", is_flag=True, help="Also drive whole agent runs with it.")
 @click.option("--cost", is_flag=True, help="Also time it on histories of up to 100,000 messages.")
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@_format("table", "json", "markdown")
 @click.pass_context
 def trim_command(context: click.Context, /, spec: str, layout: str, **given: Any) -> None:
     """Judge a function that trims a history by itself: all short histories, long ones, 23 rules.
@@ -714,14 +705,7 @@ def _trim_words(spec: str, given: dict[str, Any]) -> list[str]:
     type=click.Path(path_type=Path),
     help="A further scenario file or folder; ./scenarios is found by itself.",
 )
-@click.option(
-    "--format",
-    "layout",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="What is printed to standard output.",
-)
+@_format("table", "json")
 def list_command(scenario_paths: Sequence[Path], layout: str) -> None:
     """List the scenarios, with their parameters and defaults."""
     from looprig import content

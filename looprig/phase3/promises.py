@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from looprig import content
 from looprig.compare import Compared, Verdict
-from looprig.invariants import RULES
+from looprig.invariants import RULES, providers
 from looprig.phase3.bench import BEFORE, OURS, Bench, conversation, lookup, with_pairs, working
 from looprig.phase3.claim import Claim, Detail, Figure, Measured, Who, number
 from looprig.scenario import Turn, user_text
@@ -56,7 +56,7 @@ def testing(bench: Bench, who: Who) -> Measured:
     usual, small, never = (bench.standard(spec) for spec in (OURS, with_pairs(OURS, 10), "reference,policy=never"))
     settings = Settings(parameters=bench.sizes.settings)
     worse = [each for each in Compared(usual, never, settings, 1).comparisons() if each.verdict is Verdict.REGRESSED]
-    own = [code for code in RULES if code < "LR200"]  # the providers' are asked of a loop that names its providers
+    own = [code for code, rule in RULES.items() if rule not in providers.RULES]  # those need a provider's name
     asked = [code for code in own if usual.judged(code) + small.judged(code)]
     rows = [[each.scenario, each.metric, each.before or 0.0, each.after or 0.0] for each in worse]
     return Measured(

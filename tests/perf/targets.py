@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tabulate import tabulate
+
+from looprig.suite import machine
 
 
 class Target(NamedTuple):
@@ -36,3 +40,20 @@ def section(part: Section) -> str:
     rows = [[each.what, each.measured, each.limit, "yes" if each.holds else "**NO**"] for each in part.targets]
     judged = table(["what", "measured", "limit", "holds"], rows)
     return "\n\n".join([f"## {part.title}", f"```console\n$ {part.command}\n```", judged, *part.tables])
+
+
+def report(title: str, made_by: str, about: Sequence[str], parts: Sequence[Callable[[], Section]]) -> None:
+    """Print a report, part by part as they are done; the process ends with 1 where a target is missed."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    facts = ", ".join(f"{name} {value}" for name, value in machine().items())
+    print(f"# {title}\n\n{made_by}\nCommit {commit.stdout.strip() or 'unknown'}; {facts}.\n")
+    print("Times are of one shared machine: ratios in one run, interleaved, in CPU time where nothing else is said.")
+    print(*about, sep="\n")
+    missed = 0
+    for measure in parts:
+        part = measure()
+        missed += sum(not target.holds for target in part.targets)
+        print(f"\n{section(part)}", flush=True)
+        print(f"{part.title}: done", file=sys.stderr)
+    print(f"\n{missed} targets missed." if missed else "\nEvery target holds.")
+    sys.exit(missed > 0)
