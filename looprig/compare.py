@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from statistics import median
 
 from looprig.content import ScenarioFile
@@ -19,27 +18,7 @@ from looprig.runner import Outcome
 from looprig.subject import LoopError
 from looprig.suite import Settings, Step
 from looprig.target import Target
-
-
-class Verdict(StrEnum):
-    """From best to worst news; ``changed`` is for metrics of which neither direction is better."""
-
-    IMPROVED = "improved"
-    UNCHANGED = "unchanged"
-    CHANGED = "changed"
-    UNDECIDED = "undecided"
-    REGRESSED = "regressed"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One metric of one scenario on both sides; None where a side has no value."""
-
-    scenario: str
-    metric: str
-    before: float | None
-    after: float | None
-    verdict: Verdict
+from looprig.verdicts import Comparison, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +92,7 @@ class Compared:
         """Return every metric of every scenario."""
         virtual = self.settings.clock == "virtual"
         return [
-            Comparison(name, metric, before, after, verdict(metric, before, after, virtual))
+            Comparison(name, metric, before, after, verdict(metric, before, after, virtual), unit=METRICS[metric].unit)
             for name in self.before.runs
             for metric in METRICS
             if (before := self.before.value(name, metric)) is not None or self.after.value(name, metric) is not None

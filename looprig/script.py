@@ -203,7 +203,7 @@ class ScriptedModel:
     def stream(self, messages: Sequence[Message]) -> Iterator[Chunk]:
         """Yield the next reply in pieces; the last piece has the whole message."""
         plan = self._receive(messages)
-        for text in _pieces(plan.message.content, plan.chunks):
+        for text in pieces(plan.message.content, plan.chunks):
             self._session.clock.sleep(plan.delay_s / plan.chunks)
             yield Chunk(text)
         yield Chunk("", self._deliver(plan))
@@ -211,7 +211,7 @@ class ScriptedModel:
     async def astream(self, messages: Sequence[Message]) -> AsyncIterator[Chunk]:
         """Yield the next reply in pieces; the delays are awaited."""
         plan = self._receive(messages)
-        for text in _pieces(plan.message.content, plan.chunks):
+        for text in pieces(plan.message.content, plan.chunks):
             if plan.delay_s:
                 await self._wait(plan, plan.delay_s / plan.chunks)
             yield Chunk(text)
@@ -370,7 +370,7 @@ def _kind(value: object) -> str:
     return "an empty list" if isinstance(value, Sequence) and not value else f"a value of type {type(value).__name__}"
 
 
-def _pieces(text: str, count: int) -> list[str]:
+def pieces(text: str, count: int) -> list[str]:
     size = max(1, -(-len(text) // count))
     return [text[start : start + size] for start in range(0, len(text), size)] or [""]
 
@@ -414,22 +414,22 @@ class ScriptedTool:
         """Run the tool with a mapping of arguments, or with keyword arguments."""
         place, planned = self._start(inputs if arguments is None else arguments)
         try:
-            self._session.clock.sleep(_duration_s(planned))
+            self._session.clock.sleep(duration_s(planned))
         finally:
             self._end(place, planned)
-        return _outcome(place, planned)
+        return outcome_of(place, planned)
 
     async def arun(self, arguments: Any = None, /, **inputs: Any) -> object:
         """Run the tool; its duration is awaited."""
         place, planned = self._start(inputs if arguments is None else arguments)
         try:
-            if duration_s := _duration_s(planned):
-                await self._session.clock.asleep(duration_s)
+            if seconds := duration_s(planned):
+                await self._session.clock.asleep(seconds)
         except asyncio.CancelledError:
             self._record_end(place, "cancelled")
             raise
         self._end(place, planned)
-        return _outcome(place, planned)
+        return outcome_of(place, planned)
 
     __call__ = run
 
@@ -483,13 +483,13 @@ def _shown(arguments: Mapping[Any, Any]) -> str:
         return repr(arguments)
 
 
-def _duration_s(planned: PlannedCall | None) -> float:
+def duration_s(planned: PlannedCall | None) -> float:
     if planned is None:
         return 0.0
     return HANG_S if planned.outcome == "hang" else planned.duration_s
 
 
-def _outcome(place: Place | None, planned: PlannedCall | None) -> object:
+def outcome_of(place: Place | None, planned: PlannedCall | None) -> object:
     if place is None or planned is None:
         return "(The scenario plans nothing for this call.)"
     if planned.outcome == "raise":

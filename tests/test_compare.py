@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from looprig import compare, content, suite, target
-from looprig.compare import Verdict, verdict
+from looprig.compare import verdict
 from looprig.progress import Tell
+from looprig.verdicts import Verdict
 
 SILENT = Tell(lambda number, name: None, lambda turn, turns: None)
 

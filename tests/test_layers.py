@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
-_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress"}
+_ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
 _SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
@@ -26,6 +26,8 @@ LAYERS: dict[str, set[str]] = {
     "retained": set(),
     "clock": set(),
     "progress": set(),
+    "verdicts": set(),
+    "home": set(),
     "loop": {"messages"},
     "trace": {"messages", "scenario", "loop"},
     "ledger": {"messages", "trace"},
@@ -37,6 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "metrics": _SEEN,
     "subject": {"messages", "loop", "providers"},
     "runner": _PLAYED | {"subject"},
+    "workload": _VALUES | {"loop", "clock", "script", "subject"},
     "content": {"scenario"},
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from looprig import target
-from looprig.compare import Compared, Verdict
+from looprig.compare import Compared
 from looprig.messages import Message
 from looprig.phase3 import memory, monitoring, tools
 from looprig.phase3.bench import BEFORE, OURS, PAIRS, SEED_RULE, Bench
 from looprig.phase3.claim import Claim, Detail, Figure, Measured, Who, judge, number
 from looprig.suite import Settings
+from looprig.verdicts import Verdict
 
 BENCHMARK = "Benchmark Results"
 TESTING = "Comprehensive Test Coverage"

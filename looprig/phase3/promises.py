@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from looprig import content
-from looprig.compare import Compared, Verdict
+from looprig.compare import Compared
 from looprig.invariants import RULES, providers
 from looprig.phase3.bench import BEFORE, OURS, Bench, conversation, lookup, with_pairs, working
 from looprig.phase3.claim import Claim, Detail, Figure, Measured, Who, number
 from looprig.scenario import Turn, user_text
 from looprig.suite import Settings
+from looprig.verdicts import Verdict
 
 FUTURE = "Future Enhancement Opportunities"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from looprig.compare import Compared, Comparison, Side, Verdict
+from looprig.compare import Compared, Side
 from looprig.metrics import METRICS
 from looprig.report.figures import change, figure, of_unit
 from looprig.report.table import Column, Table
 from looprig.report.table import as_markdown as table_as_markdown
 from looprig.report.table import as_text as table_as_text
+from looprig.verdicts import Comparison, Verdict
 
 Reading = tuple[str, str, Callable[[Side], float | None], str]
 """Aspect (the seed's row), what is measured, how it is read from a side, and its unit."""
