@@ -70,7 +70,7 @@ def _plain(model: Any, tools: Any) -> Any:
 @pytest.mark.parametrize("loop", ["reference", "reference,policy=seed,max_history_pairs=5", "plain dicts"])
 def test_requests_are_those_of_a_run(file: content.ScenarioFile, loop: str):
     """
-    Played without the runner, the loop asks for the same things in the same order, the second time as well as the first.
+    Played without the runner, the loop asks for the same things in the same order, twice.
     """
     factory = _plain if loop == "plain dicts" else target.find(loop).make()
     scenario = _small(file)
