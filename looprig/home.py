@@ -31,6 +31,14 @@ class Home:
         return {**os.environ, "PYTHONHASHSEED": str(hash_seed), **({"PYTHONPATH": path} if path else {})}
 
 
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side of a comparison: a loop's text form, to be resolved where it lives."""
+
+    home: Home
+    spec: str
+
+
 def here() -> Home:
     """Return the home of what the caller itself would import."""
     return Home(sys.executable, Path.cwd(), tuple(Path(entry) for entry in sys.path if entry and Path(entry).is_dir()))
