@@ -14,7 +14,7 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {"compare", "paired", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -44,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "paired": _ASSEMBLED | {"home", "workload"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers"},
     "server": _PLAYED | {"toolbox", "content"},
