@@ -37,7 +37,7 @@ BLOCK_NS = 10_000_000
 BLOCKS = 6
 """Blocks of a session, if they agree: beyond six only new sessions bring more."""
 
-MOST_BLOCKS = 24
+MOST_BLOCKS = 20
 """Blocks of a session, if they do not agree."""
 
 AGREED = 0.008
