@@ -66,6 +66,40 @@ def _wants_color() -> bool | None:
     return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
 
 
+def _percent(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
+    """Read a share as people write it: ``2`` and ``2%`` are 0.02."""
+    try:
+        return float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no percentage: write a number such as 2 or 2%") from None
+
+
+def _timing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of what judges CPU time."""
+    for option in reversed(
+        (
+            click.option("--cpu-time", is_flag=True, help="Judge CPU time, too: some seconds for each scenario."),
+            click.option(
+                "--budget", default=30.0, show_default=True, type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+                help="Time for each scenario; what is not certain then is undecided.",
+            ),
+            click.option(
+                "--margin", default="2%", show_default=True, callback=_percent, metavar="PERCENT", help="Changes up to this count as none."
+            ),
+            click.option(
+                "--reach", default="5%", show_default=True, callback=_percent, metavar="PERCENT", help="Changes beyond this are not missed."
+            ),
+            click.option(
+                "--control", is_flag=True,
+                help="Time a second copy of BEFORE, too: where it differs from BEFORE the machine is unfit.",
+            ),
+            click.option("--strict", is_flag=True, help="Exit 3 where CPU time regressed, 4 where it is undecided."),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `run` and `compare` share."""
     for option in reversed(
@@ -348,20 +382,26 @@ def _exit_code(done: Sequence[Any], error: str | None) -> int:
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @_common
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
+@_timing
 @_format("table", "json", "markdown")
 @click.pass_context
 def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
 
-    Exact metrics decide by one value. CPU times are medians of interleaved runs, and are shown, not judged.
-    The exit code is about AFTER alone: 1 where it breaks an invariant.
+    Exact metrics decide by one value, in seconds for all scenarios. CPU time needs some seconds for each, so it is
+    judged on request (--cpu-time): both sides in fresh interpreters on one core, until the verdict is certain.
+    The exit code is about AFTER alone: 1 where it breaks an invariant; with --strict also 3 where its CPU time
+    regressed, and 4 where that is undecided.
 
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
-    looprig compare app.chat:old app.chat:new pending_calls --set turns=50
+    looprig compare app.chat:old app.chat:new pending_calls --cpu-time --set messages=200
     """
-    from looprig import compare, suite
+    import dataclasses
+
+    from looprig import compare, paired, suite
     from looprig.content import ContentError
+    from looprig.home import Party, here
     from looprig.progress import progress
     from looprig.report import comparison, results
     from looprig.subject import LoopError
@@ -375,12 +415,18 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
+    plan = _plan(given)
     _log_from(given["log"])
-    with progress(len(files) * given["rounds"] * 2) as tell, _apart():
-        try:
+    try:
+        with progress(len(files) * given["rounds"] * 2) as tell, _apart():
             compared = compare.compare(targets, files, settings, given["rounds"], tell)
-        except (LoopError, ContentError) as error:
-            raise UsageProblem(str(error)) from error
+        if plan is not None:
+            scenarios = [suite.Step(file, settings.seed, targets[0], settings).scenario() for file in files]
+            jobs = paired.jobs_of(scenarios, Party(here(), before), Party(here(), after))
+            with progress(len(jobs)) as tell:
+                compared = dataclasses.replace(compared, timed=paired.judge(jobs, plan, tell))
+    except (LoopError, ContentError) as error:
+        raise UsageProblem(str(error)) from error
     match given["layout"]:
         case "json":
             click.echo(results.as_json(comparison.as_data(compared)))
@@ -388,7 +434,36 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
             click.echo(comparison.as_markdown(compared))
         case _:
             click.echo(comparison.as_text(compared, _width()))
-    context.exit(Exit.VIOLATED if compared.after_breaks() else Exit.PASSED)
+    context.exit(Exit.VIOLATED if compared.after_breaks() else _strictly(given["strict"], compared.timed))
+
+
+def _plan(given: dict[str, Any]) -> Any:
+    """Return how CPU time is judged; None where it is not."""
+    from looprig.paired import Plan
+
+    if not given["cpu_time"]:
+        asked = [f"--{name}" for name in ("budget", "margin", "reach", "control", "strict") if _was_given(name)]
+        if asked:
+            raise UsageProblem(f"{asked[0]} is about CPU time: add --cpu-time")
+        return None
+    try:
+        return Plan(margin=given["margin"], reach=given["reach"], budget_s=given["budget"], control=given["control"])
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _was_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _strictly(strict: bool, timed: Sequence[Any]) -> Exit:
+    from looprig.verdicts import Verdict
+
+    verdicts = {found.verdict for found in timed} if strict else set()
+    if Verdict.REGRESSED in verdicts:
+        return Exit.REGRESSED
+    return Exit.UNDECIDED if Verdict.UNDECIDED in verdicts else Exit.PASSED
 
 
 @cli.command("report", epilog=EXIT_CODES)

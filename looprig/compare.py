@@ -2,7 +2,7 @@
 
 Exact metrics decide by one value: equal is unchanged, anything else is a change. CPU times are given as
 medians of the interleaved runs and stay undecided: so few runs on a shared machine cannot show that a
-difference is real.
+difference is real. What can is `looprig.paired`, whose verdicts a comparison may hold besides.
 """
 
 from __future__ import annotations
@@ -77,19 +77,20 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two sides over the same scenarios."""
+    """Two sides over the same scenarios; ``timed`` are verdicts on CPU time, where somebody asked for them."""
 
     before: Side
     after: Side
     settings: Settings
     rounds: int
+    timed: Sequence[Comparison] = ()
 
     def after_breaks(self) -> bool:
         """Whether the loop after the change breaks an invariant."""
         return self.after.broken() > 0
 
     def comparisons(self) -> list[Comparison]:
-        """Return every metric of every scenario."""
+        """Return every metric of every scenario, then what was timed."""
         virtual = self.settings.clock == "virtual"
         return [
             Comparison(name, metric, before, after, verdict(metric, before, after, virtual), unit=METRICS[metric].unit)
@@ -97,7 +98,7 @@ class Compared:
             for metric in METRICS
             if (before := self.before.value(name, metric)) is not None or self.after.value(name, metric) is not None
             for after in [self.after.value(name, metric)]
-        ]
+        ] + list(self.timed)
 
 
 def verdict(metric: str, before: float | None, after: float | None, virtual: bool = True) -> Verdict:

@@ -53,7 +53,7 @@ LAYERS: dict[str, set[str]] = {
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN,
+    "cli": _SHOWN | {"home"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -6,6 +6,6 @@ measured for it, is in `looprig.paired.rule` and `looprig.paired.session`.
 
 from __future__ import annotations
 
-from looprig.paired.judging import Job, Plan, Timed, judge, measure
+from looprig.paired.judging import Job, Plan, Timed, jobs_of, judge, measure
 
-__all__ = ["Job", "Plan", "Timed", "judge", "measure"]
+__all__ = ["Job", "Plan", "Timed", "jobs_of", "judge", "measure"]

@@ -16,8 +16,9 @@ from looprig.paired.crew import Design, design_for
 from looprig.paired.rule import LOOKS, Limits, Look, look, unfit
 from looprig.paired.session import Bounds, Session, Size, TooLong, drawn, play
 from looprig.progress import Tell
+from looprig.scenario import Scenario
 from looprig.verdicts import Comparison, Layer, Verdict
-from looprig.workload import messages_of, unpack
+from looprig.workload import messages_of, pack, unpack
 
 METRIC = "cpu_time_per_message_us"
 
@@ -93,6 +94,11 @@ class Timed:
     def cpu_s(self) -> float:
         """CPU time of all workers, from the start of their interpreters, in seconds."""
         return sum(session.cpu_s for session in self.sessions)
+
+
+def jobs_of(scenarios: Sequence[Scenario], before: Party, after: Party) -> list[Job]:
+    """Return a job for each scenario."""
+    return [Job(scenario.name, pack(scenario), before, after) for scenario in scenarios]
 
 
 def judge(jobs: Sequence[Job], plan: Plan, tell: Tell) -> list[Comparison]:

@@ -11,7 +11,7 @@ from looprig.report.figures import change, figure, of_unit
 from looprig.report.table import Column, Table
 from looprig.report.table import as_markdown as table_as_markdown
 from looprig.report.table import as_text as table_as_text
-from looprig.verdicts import Comparison, Verdict
+from looprig.verdicts import Comparison, Layer, Verdict
 
 Reading = tuple[str, str, Callable[[Side], float | None], str]
 """Aspect (the seed's row), what is measured, how it is read from a side, and its unit."""
@@ -100,7 +100,8 @@ def tables(compared: Compared) -> list[Table]:
         _by_scenario(compared),
     ]
     worse = _regressions(compared)
-    return [*made, worse] if worse.rows else made
+    more = [worse] if worse.rows else []
+    return [*made, *more, timed_table(compared.timed)] if compared.timed else [*made, *more]
 
 
 def _seed_table(title: str, readings: Sequence[Reading], compared: Compared) -> Table:
@@ -170,7 +171,7 @@ def _regressions(compared: Compared) -> Table:
     """One row a metric: in how many scenarios it got worse, and the one where it got worst."""
     worse: dict[str, list[Comparison]] = {}
     for found in compared.comparisons():
-        if found.verdict is Verdict.REGRESSED:
+        if found.verdict is Verdict.REGRESSED and found.layer is Layer.COUNTERS:
             worse.setdefault(found.metric, []).append(found)
     rows = []
     for metric, all_found in worse.items():
@@ -186,6 +187,30 @@ def _regressions(compared: Compared) -> Table:
         *(Column(name, "right") for name in ("before", "after", "change")),
     ]
     return Table("exact metrics that got worse", columns, rows)
+
+
+def timed_table(timed: Sequence[Comparison]) -> Table:
+    """One row a scenario: CPU time on both sides, ratio and interval, the verdict; then what each rests on."""
+    rows = [
+        [
+            found.scenario,
+            _cell(found.before, found.unit),
+            _cell(found.after, found.unit),
+            "-" if found.ratio is None else f"{found.ratio:.3f}",
+            "-" if found.interval is None else "{:.3f} … {:.3f}".format(*found.interval),
+            str(found.verdict),
+        ]
+        for found in timed
+    ]
+    columns = [
+        Column("scenario"),
+        *(Column(name, "right") for name in ("before", "after", "ratio", "interval")),
+        Column("verdict"),
+    ]
+    methods = dict.fromkeys(found.method for found in timed)
+    return Table(
+        "CPU time per message", columns, rows, [*methods, *(f"{found.scenario}: {found.note}" for found in timed)]
+    )
 
 
 def _by_factor(found: Comparison) -> float:
@@ -235,14 +260,28 @@ def as_data(compared: Compared) -> dict[str, Any]:
             {
                 "scenario": found.scenario,
                 "metric": found.metric,
-                "unit": METRICS[found.metric].unit,
-                "exact": METRICS[found.metric].exact,
+                "unit": found.unit,
+                "exact": found.metric in METRICS and METRICS[found.metric].exact,
                 "before": found.before,
                 "after": found.after,
                 "verdict": str(found.verdict),
+                **_rests_on(found),
             }
             for found in compared.comparisons()
         ],
+    }
+
+
+def _rests_on(found: Comparison) -> dict[str, Any]:
+    """Return what a verdict with an error rate rests on; nothing where one value decides."""
+    if found.layer is Layer.COUNTERS:
+        return {}
+    return {
+        "layer": str(found.layer),
+        "ratio": found.ratio,
+        "interval": found.interval,
+        "method": found.method,
+        "note": found.note,
     }
 
 
