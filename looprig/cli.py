@@ -80,22 +80,37 @@ def _timing(function: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.option("--cpu-time", is_flag=True, help="Judge CPU time, too: some seconds for each scenario."),
             click.option(
-                "--budget", default=30.0, show_default=True, type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+                "--budget",
+                default=30.0,
+                show_default=True,
+                type=click.FloatRange(0, min_open=True),
+                metavar="SECONDS",
                 help="Time for each scenario; what is not certain then is undecided.",
             ),
             click.option(
-                "--margin", default="2%", show_default=True, callback=_percent, metavar="PERCENT", help="Changes up to this count as none."
+                "--margin",
+                default="2%",
+                show_default=True,
+                callback=_percent,
+                metavar="PERCENT",
+                help="Changes up to this count as none.",
             ),
             click.option(
-                "--reach", default="5%", show_default=True, callback=_percent, metavar="PERCENT", help="Changes beyond this are not missed."
+                "--reach",
+                default="5%",
+                show_default=True,
+                callback=_percent,
+                metavar="PERCENT",
+                help="Changes beyond this are not missed.",
             ),
             click.option(
-                "--control", is_flag=True,
+                "--control",
+                is_flag=True,
                 help="Time a second copy of BEFORE, too: where it differs from BEFORE the machine is unfit.",
             ),
             click.option("--strict", is_flag=True, help="Exit 3 where CPU time regressed, 4 where it is undecided."),
         )
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 

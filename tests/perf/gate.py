@@ -120,7 +120,7 @@ def sizes(done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "scenario"
             file.write_bytes(packed(scenario))
-            base = net_instructions(file, 0.0) if missing else 0
+            base = net_instructions(file, 0.0) if missing else 0.0
             dearer = (net_instructions(file, TRIED) / base - 1.0) / TRIED if missing else 1.0
             for size in missing:
                 share = size / dearer

@@ -19,7 +19,7 @@ from typing import Any
 from looprig.workload import Workload, unpack
 from reference_loop import make_loop as reference
 
-SHADOWS = 8
+SHADOWS = 2
 
 SPEC = "tests/perf/slowed.py:make_loop"
 
@@ -127,10 +127,13 @@ def instructions(packed: Path, share: float, plays: int) -> int:
     return int(line.split(":")[1].replace(",", ""))
 
 
-def net_instructions(packed: Path, share: float, plays: int = 60) -> int:
-    """Return how many instructions *plays* plays take, without start-up and the first ones, which make the shadows."""
-    warm = 3
-    return instructions(packed, share, warm + plays) - instructions(packed, share, warm)
+def net_instructions(packed: Path, share: float) -> float:
+    """Return how many instructions a play takes, without start-up and the first plays, which make the shadows.
+
+    It is counted over as many plays as bring every shadow once through the conversation.
+    """
+    warm, plays = 3, round(SHADOWS / (share or 0.05))
+    return (instructions(packed, share, warm + plays) - instructions(packed, share, warm)) / plays
 
 
 def main() -> None:
