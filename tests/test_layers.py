@@ -14,7 +14,7 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "gate", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -48,7 +48,8 @@ LAYERS: dict[str, set[str]] = {
     "conformance": _ASSEMBLED | {"trimmers"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits"},
+    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "gate", "exits"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
