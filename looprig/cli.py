@@ -448,6 +448,30 @@ def _write_gate(gated: Any, outputs: Sequence[Any]) -> None:
         click.echo(f"{body}{newline}{_painted(last)}" if layout == "table" and text else text)
 
 
+@cli.command("init")
+@click.option("--loop", "spec", metavar="MODULE:FACTORY", help="A loop that is there; then no adapter is written.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+def init_command(spec: str | None, dry_run: bool) -> None:
+    """Write what `looprig gate` needs: the configuration, an adapter, one test, a CI file. Overwrites nothing.
+
+    \b
+    looprig init
+    looprig init --loop app.chat:make_loop --dry-run
+    """
+    from looprig.gate import scaffold
+    from looprig.gate.config import ConfigError
+
+    try:
+        written = scaffold.init(Path.cwd(), spec, dry=dry_run)
+    except ConfigError as error:
+        raise UsageProblem(str(error)) from error
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for line in scaffold.lines(written, dry=dry_run):
+        click.echo(line)
+    click.echo("now: looprig gate; then put your own loop into what was written")
+
+
 @cli.command("report", epilog=EXIT_CODES)
 @click.option("--phase3", is_flag=True, help="The seed report: its tables, and each of its claims, measured.")
 @click.option("--claim", metavar="ID", help="One claim in detail, on standard output: A1, B3, P1 ...")

@@ -6,6 +6,7 @@ The comment has the verdict first, only the rows that changed, and one line that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from looprig.exits import Exit
@@ -68,7 +69,8 @@ def _page(gated: Gated, mark: str, rows: Sequence[Check], told: Sequence[Check],
     if rows:
         parts += [_table(rows, gated), "\n\n"]
     parts += [_more(of[0] - len(rows), "row"), _reasons(told), _more(of[1] - len(told), "reason")]
-    parts.append(f"**What now:** {_line(words.what_now(gated))}\n\n")
+    text, command = words.advice(gated)
+    parts.append(f"**What now:** {_line(text)}{f': {_code(command)}' if command else ''}\n\n")
     parts.append(_details(gated))
     return "".join(parts)
 
@@ -94,6 +96,13 @@ def _details(gated: Gated) -> str:
     lines += words.left_out_lines(gated)
     body = "".join(f"- {_line(line)}\n" for line in lines)
     return f"<details><summary>How this was judged</summary>\n\n{body}\n</details>\n"
+
+
+def _code(text: str) -> str:
+    """Return *text* as a span of code that nothing in it can end."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{visible(text)}{pad}{fence}"
 
 
 def _line(text: str) -> str:

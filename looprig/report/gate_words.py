@@ -143,23 +143,25 @@ def unchanged(gated: Gated) -> int:
     )
 
 
-def what_now(gated: Gated) -> str:
-    """Return the one line that says what to do next."""
+def advice(gated: Gated) -> tuple[str, str]:
+    """Return what to do next in words, and the command that helps; the command is empty where none does."""
     match gated.exit:
         case Exit.VIOLATED:
-            return f"see it again with: {gated.of(Status.BROKEN)[0].replay}"
+            return "see the first of it again with", gated.of(Status.BROKEN)[0].replay
         case Exit.REGRESSED:
-            return (
-                f"see it again with: {gated.command}; if the change is meant, give the metric another limit in "
-                "[tool.looprig.limits], or waive it with a reason"
-            )
+            meant = "if the change is meant, write another limit or a waiver into [tool.looprig]"
+            return f"{meant}; see it again with", gated.command
         case Exit.UNDECIDED:
-            return f"{_undecided(gated)}; without --strict this passes"
+            return f"{_undecided(gated)}; without --strict this passes", ""
         case Exit.NOTHING_RAN:
-            return "look at scenarios in [tool.looprig]; looprig list shows those that there are"
-    if gated.of(Status.UNDECIDED):
-        return f"nothing has to be done; {_undecided(gated)}"
-    return "nothing has to be done"
+            return "choose scenarios in [tool.looprig]; all that there are shows", "looprig list"
+    return f"nothing has to be done{f'; {_undecided(gated)}' if gated.of(Status.UNDECIDED) else ''}", ""
+
+
+def what_now(gated: Gated) -> str:
+    """Return the one line that says what to do next."""
+    text, command = advice(gated)
+    return f"{text}: {command}" if command else text
 
 
 def _undecided(gated: Gated) -> str:
