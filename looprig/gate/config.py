@@ -340,12 +340,13 @@ def _check_waivers(config: Config, source: Source) -> None:
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the table, in the draft that editors of TOML read."""
     (made,), definitions = msgspec.json.schema_components([Config], ref_template="#/definitions/{name}")
-    return {
+    whole = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": f"[{TABLE}] of {FILE}",
         **made,
         "definitions": definitions,
     }
+    return dict(msgspec.json.decode(msgspec.json.encode(whole)))  # defaults that are tuples become lists
 
 
 if __name__ == "__main__":

@@ -70,7 +70,10 @@ def run(prepared: Prepared, tell: Tell, *, strict: bool | None = None) -> Gated:
     config = prepared.config
     played = []
     for number, (label, step) in enumerate(prepared.steps):
-        outcome = step.run(tell.turn)
+        try:
+            outcome = step.run(tell.turn)
+        except LoopError as error:
+            raise LoopError(f"{label}: {error}") from error
         if outcome.unusable:
             raise LoopError(f"{label}: {outcome.unusable}")
         played.append(Played(label, step, outcome))

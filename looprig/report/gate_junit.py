@@ -75,7 +75,7 @@ def _case(gated: Gated, one: Played, check: Check) -> ElementTree.Element:
     case = ElementTree.Element("testcase", classname=f"looprig.{one.step.file.name}", name=visible(check.name))
     if check.status is Status.PASSED:
         return case
-    why = visible(f"{check.why}; {check.comparison.note}" if check.comparison and check.comparison.note else check.why)
+    why = visible(words.why(check))
     if check.status in (Status.BROKEN, Status.EXCEEDED):
         failure = ElementTree.SubElement(case, "failure", message=why, type=str(check.status))
         failure.text = visible_lines(violation(check.found, one.step)) if check.found else visible(check.limit)

@@ -76,7 +76,7 @@ def moved(comparison: Comparison) -> bool:
     return comparison.verdict in (Verdict.IMPROVED, Verdict.CHANGED, Verdict.REGRESSED)
 
 
-def changes_table(checks: Sequence[Check], baseline: str) -> Table:
+def changes_table(checks: Sequence[Check]) -> Table:
     """One row a metric that changed: both values, the change, the limit, and what the gate says."""
     columns = [
         Column("scenario"),
@@ -87,8 +87,7 @@ def changes_table(checks: Sequence[Check], baseline: str) -> Table:
         Column("limit", drop=1),
         Column("gate"),
     ]
-    heading = f"changes against {baseline}" if baseline else "limits"
-    return Table(heading, columns, [_row(check) for check in checks])
+    return Table("changes", columns, [_row(check) for check in checks])
 
 
 def _row(check: Check) -> list[str]:
@@ -130,6 +129,11 @@ def changed_by(comparison: Comparison) -> str:
         return text
     low, high = ((bound - 1) * 100 for bound in comparison.interval)
     return f"{text} ({low:+.1f} to {high:+.1f})"
+
+
+def quiet(gated: Gated) -> bool:
+    """Say whether nobody has to read the report: the gate passed, nothing is undecided, nothing changed."""
+    return gated.exit is Exit.PASSED and not gated.of(Status.UNDECIDED) and not changed(gated)
 
 
 def unchanged(gated: Gated) -> int:
@@ -192,5 +196,15 @@ def header(gated: Gated) -> str:
 
 
 def reasons(checks: Sequence[Check]) -> list[str]:
-    """Return a line for each check that is not passed: where, what, why."""
-    return [f"{MARKS[check.status]} {check.scenario}: {check.name}: {check.why}" for check in checks]
+    """Return a line for each check that needs more words than its row in the table has: where, what, why."""
+    return [f"{MARKS[check.status]} {check.scenario}: {check.name}: {why(check)}" for check in checks if _wordy(check)]
+
+
+def _wordy(check: Check) -> bool:
+    return check.status is not Status.EXCEEDED or check.comparison is None or bool(check.comparison.note)
+
+
+def why(check: Check) -> str:
+    """Return the reason of a check, with what the layer that measured it has to say."""
+    note = check.comparison.note if check.comparison is not None else ""
+    return "; ".join(text for text in (check.why, note) if text)
