@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,17 @@ def _wants_color() -> bool | None:
     import os
 
     return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
+
+
+_store_option = click.option(
+    "--store",
+    default=".looprig/history.db",
+    show_default=True,
+    envvar="LOOPRIG_STORE",
+    show_envvar=True,
+    metavar="FILE|URL|none",
+    help="Where runs are kept, for `looprig history`: a file, or postgresql://USER@HOST/DATABASE.",
+)
 
 
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,7 +157,8 @@ def _format(*layouts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     show_default=True,
     help="Where runs are recorded, for `looprig replay`.",
 )
-@click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option("--no-traces", is_flag=True, help="Make no recordings.")
+@_store_option
 @click.option(
     "--provider",
     "providers",
@@ -167,6 +179,7 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     """
     from looprig import suite
 
+    where = _where(given["store"])
     target = _target(given["spec"])
     settings = suite.Settings(
         seed=given["seed"],
@@ -183,7 +196,10 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
-    context.exit(_exit_code(done, error))
+    code = _exit_code(done, error)
+    if done:
+        _keep(where, lambda made: made.of_run(done, settings, code.name.lower(), error))
+    context.exit(code)
 
 
 def _parameters(given: Sequence[str]) -> dict[str, str]:
@@ -336,7 +352,34 @@ def _painted(verdict: str) -> str:
     return f"{click.style(word, fg='green' if word == 'PASSED' else 'red', bold=True)} {rest}"
 
 
-def _exit_code(done: Sequence[Any], error: str | None) -> int:
+def _where(store: str) -> str | None:
+    """Return the store that is meant, None for none, and refuse an address that cannot be one before anything runs."""
+    if "://" in store:
+        from looprig.store import StoreError, check_address
+
+        try:
+            check_address(store)
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+    return None if store == "none" else store
+
+
+def _keep(where: str | None, make: Callable[[Any], Any]) -> None:
+    """Save what was found. That it cannot be saved is said, and is no verdict on the loop: the exit code stays."""
+    if where is None:
+        return
+    from looprig import store
+    from looprig.report.table import visible
+    from looprig.store import made
+
+    try:
+        with store.open_store(where) as opened:
+            opened.save(make(made))
+    except store.StoreError as error:
+        click.echo(f"warning: this run was not kept: {visible(str(error))}; --store none keeps none", err=True)
+
+
+def _exit_code(done: Sequence[Any], error: str | None) -> Exit:
     if error is not None:
         return Exit.USAGE
     return Exit.VIOLATED if any(outcome.broken for _, outcome in done) else Exit.PASSED
@@ -349,6 +392,7 @@ def _exit_code(done: Sequence[Any], error: str | None) -> int:
 @_common
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
 @_format("table", "json", "markdown")
+@_store_option
 @click.pass_context
 def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
@@ -366,6 +410,7 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     from looprig.report import comparison, results
     from looprig.subject import LoopError
 
+    where = _where(given["store"])
     targets = (_target(before), _target(after))
     settings = suite.Settings(
         seed=given["seed"],
@@ -388,7 +433,9 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
             click.echo(comparison.as_markdown(compared))
         case _:
             click.echo(comparison.as_text(compared, _width()))
-    context.exit(Exit.VIOLATED if compared.after_breaks() else Exit.PASSED)
+    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
+    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
+    context.exit(code)
 
 
 @cli.command("report", epilog=EXIT_CODES)
@@ -756,6 +803,122 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
         raise UsageProblem(str(error)) from error
     click.echo(seen.text)
     context.exit(Exit.VIOLATED if seen.broken else Exit.PASSED)
+
+
+class _HistoryGroup(click.Group):
+    """Its first word may also be a scenario: `looprig history long_chat` is `looprig history show long_chat`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@cli.group("history", cls=_HistoryGroup, epilog=EXIT_CODES)
+def history_group() -> None:
+    """Show how metrics went from run to run, and where they changed: looprig keeps every run.
+
+    \b
+    looprig history                                what changed
+    looprig history long_chat --metric tokens_sent
+    looprig history runs
+    """
+
+
+def _opened(where: str) -> Any:
+    """Open a store that is there."""
+    from looprig.store import StoreError, StoreMissing, open_store
+
+    try:
+        return open_store(where, make=False)
+    except StoreMissing as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(Exit.NOTHING_RAN) from error
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
+
+
+@contextlib.contextmanager
+def _history(where: str) -> Iterator[Any]:
+    """Open a store that is there, and say in one line what is wrong with it."""
+    from looprig.store import StoreError
+
+    with _opened(where) as store:
+        try:
+            yield store
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+        except KeyError as error:
+            raise UsageProblem(str(error.args[0])) from error
+
+
+@history_group.command("show", epilog=EXIT_CODES)
+@click.argument("scenario", required=False)
+@click.option("--metric", help="This metric alone.")
+@click.option("--loop", help="This loop alone, as it was given to --loop.")
+@click.option("--last", default=200, show_default=True, type=click.IntRange(1), help="So many of the newest runs.")
+@click.option("--all", "everything", is_flag=True, help="Show what did not change, too.")
+@_format("table", "json", "markdown")
+@_store_option
+def history_show_command(scenario: str | None, metric: str | None, loop: str | None, **given: Any) -> None:
+    """Show how metrics went from run to run; of all scenarios, those that changed."""
+    from looprig.report import history
+    from looprig.report.results import as_json
+
+    with _history(given["store"]) as store:
+        runs = {run.id: run for run in store.runs(last=given["last"])}
+        trends = [history.trend(series) for series in store.series(scenario, metric, loop, last=given["last"])]
+    if not trends:
+        click.echo(f"no run of that in {store.name}; `looprig history runs` lists what there is", err=True)
+        raise SystemExit(Exit.NOTHING_RAN)
+    if given["layout"] == "json":
+        click.echo(as_json(history.as_data(trends, runs)))
+        return
+    everything = given["everything"] or bool(scenario or metric)
+    markdown = given["layout"] == "markdown"
+    click.echo(history.as_page(trends, runs, everything=everything, markdown=markdown, width=_width()))
+
+
+@history_group.command("runs")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="So many of the newest runs.")
+@_format("table", "json", "markdown")
+@_store_option
+def history_runs_command(last: int, layout: str, store: str) -> None:
+    """List the runs that are kept, with their numbers, commits and commands."""
+    from looprig.report import history, table
+    from looprig.report.results import as_json
+
+    with _history(store) as opened:
+        runs = opened.runs(last=last)
+    if layout == "json":
+        click.echo(as_json(history.runs_data(runs)))
+    elif layout == "markdown":
+        click.echo(table.as_markdown(history.runs_table(runs)))
+    else:
+        click.echo(table.as_text(history.runs_table(runs), _width()))
+
+
+@history_group.command("prune")
+@click.option("--keep", type=click.IntRange(0), help="Keep so many of the newest runs.")
+@click.option("--older-than", metavar="DAYS", help="Remove runs that are older: 90d, 12w.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what would go.")
+@_store_option
+def history_prune_command(keep: int | None, older_than: str | None, yes: bool, store: str) -> None:
+    """Remove old runs: those that --keep and --older-than both let go. Without --yes nothing is removed."""
+    from looprig.store import origin
+
+    if keep is None and older_than is None:
+        raise UsageProblem("say what may go: --keep N, --older-than 90d, or both")
+    try:
+        before = None if older_than is None else origin.ago(older_than)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    with _history(store) as opened:
+        gone = opened.prune(keep=keep, before=before, dry=not yes)
+        left = len(opened.runs()) - (0 if yes else len(gone))
+    numbers = f" ({gone[0].id} to {gone[-1].id})" if gone else ""
+    word = "removed" if yes else "would remove"
+    click.echo(f"{word} {len(gone)} runs{numbers}, {left} stay" + ("" if yes or not gone else "; --yes does it"))
 
 
 @cli.group("serve")
