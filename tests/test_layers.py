@@ -17,6 +17,7 @@ _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "s
 _SHOWN = _ASSEMBLED | {
     "compare",
     "paired",
+    "gate",
     "store",
     "trends",
     "trimmers",
@@ -64,6 +65,8 @@ LAYERS: dict[str, set[str]] = {
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
     "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits"},
+    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "gate", "exits"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
