@@ -14,7 +14,17 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {
+    "compare",
+    "trimmers",
+    "conformance",
+    "server",
+    "phase3",
+    "report",
+    "replay",
+    "exits",
+    "revisions",
+}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -41,11 +51,13 @@ LAYERS: dict[str, set[str]] = {
     "runner": _PLAYED | {"subject"},
     "workload": _VALUES | {"loop", "clock", "script", "subject"},
     "content": {"scenario"},
+    "carry": {"content"},
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
     "trimmers": _ASSEMBLED | {"providers"},
-    "conformance": _ASSEMBLED | {"trimmers"},
+    "conformance": _ASSEMBLED | {"trimmers", "carry"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
     "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
