@@ -14,17 +14,7 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {
-    "compare",
-    "trimmers",
-    "conformance",
-    "server",
-    "phase3",
-    "report",
-    "replay",
-    "exits",
-    "revisions",
-}
+_SHOWN = _ASSEMBLED | {"compare", "paired", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -55,16 +45,18 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "paired": _ASSEMBLED | {"home", "workload"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
     "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
+    "benchmarks": {"subject", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
     "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN,
+    "cli": _SHOWN | {"benchmarks", "home", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }
