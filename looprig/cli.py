@@ -385,17 +385,52 @@ def _exit_code(done: Sequence[Any], error: str | None) -> Exit:
     return Exit.VIOLATED if any(outcome.broken for _, outcome in done) else Exit.PASSED
 
 
+def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options with which `compare` takes its two sides from git."""
+    for option in reversed(
+        (
+            click.option(
+                "--rev",
+                "revisions",
+                multiple=True,
+                metavar="REV",
+                help="A git revision to compare, given twice: before and after. Given once, the files as they are now "
+                "(WORKTREE) are compared with it.",
+            ),
+            click.option(
+                "--setup",
+                metavar="COMMAND",
+                help="With --rev: what installs a revision, run in its files with a fresh environment active, as in "
+                "--setup 'pip install .'. Without it, revisions run in looprig's own environment.",
+            ),
+            click.option(
+                "--loop",
+                "specs",
+                multiple=True,
+                metavar="MODULE:FACTORY[,KEY=VALUE...]",
+                help="With --rev: the loop under test; given twice, that of each side. By default reference.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @cli.command("compare", epilog=EXIT_CODES)
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", required=False)
+@click.argument("after", required=False)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @_common
+@_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
 @_format("table", "json", "markdown")
 @_store_option
 @click.pass_context
-def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
+def compare_command(context: click.Context, /, before: str | None, after: str | None, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
+
+    With --rev the sides are two git revisions of one loop, and all arguments are scenarios. Each revision is
+    checked out elsewhere; your files, index and HEAD stay as they are.
 
     Exact metrics decide by one value. CPU times are medians of interleaved runs, and are shown, not judged.
     The exit code is about AFTER alone: 1 where it breaks an invariant.
@@ -403,14 +438,31 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
     looprig compare app.chat:old app.chat:new pending_calls --set turns=50
+    looprig compare --rev main --rev WORKTREE --loop app.chat:make_loop
     """
+    where = _where(given["store"])
+    if given["revisions"]:
+        compared = _compare_revisions([name for name in (before, after, *given["names"]) if name is not None], given)
+    else:
+        compared = _compare_targets(context, before, after, given)
+    _print_compared(compared, given["layout"])
+    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
+    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
+    context.exit(code)
+
+
+def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
     from looprig import compare, suite
     from looprig.content import ContentError
     from looprig.progress import progress
-    from looprig.report import comparison, results
     from looprig.subject import LoopError
 
-    where = _where(given["store"])
+    for option, name in (("setup", "--setup"), ("specs", "--loop")):
+        if given[option]:
+            raise UsageProblem(f"{name} goes with --rev; two loops are compared with `looprig compare BEFORE AFTER`")
+    if before is None or after is None:
+        name = "BEFORE" if before is None else "AFTER"
+        raise click.MissingParameter(ctx=context, param_hint=f"'{name}'", param_type="argument")
     targets = (_target(before), _target(after))
     settings = suite.Settings(
         seed=given["seed"],
@@ -423,19 +475,65 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:
-            compared = compare.compare(targets, files, settings, given["rounds"], tell)
+            return compare.compare(targets, files, settings, given["rounds"], tell)
         except (LoopError, ContentError) as error:
             raise UsageProblem(str(error)) from error
-    match given["layout"]:
+
+
+def _compare_revisions(names: Sequence[str], given: Any) -> Any:
+    """Compare two revisions as two targets are compared, but each played in its own home."""
+    from looprig import suite
+    from looprig.content import ContentError
+    from looprig.progress import progress
+    from looprig.revisions import git, homes, play
+    from looprig.subject import LoopError
+
+    specs = _both("--loop", given["specs"] or ("reference",), None)
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    settings = suite.Settings(
+        seed=given["seed"],
+        parameters=_parameters(given["parameters"]),
+        clock=given["clock"],
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(names, settings)
+    try:
+        with (
+            homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
+            play.match(pair, specs, given["log"]) as match,
+            progress(len(files) * given["rounds"] * 2) as tell,
+        ):
+            for note in pair.notes:
+                _say(f"note: {note}")
+            return match.compare(files, play.with_clock(settings, match), given["rounds"], tell)
+    except (git.RevisionProblem, LoopError, ContentError) as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:
+    """Return an option's value of each side; given once, the *second* is that, or the same."""
+    if len(given) > 2:
+        raise UsageProblem(
+            f"{option} is given once or twice, for before and after; here it is given {len(given)} times"
+        )
+    return given[0], given[1] if len(given) == 2 else second or given[0]
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_compared(compared: Any, layout: str) -> None:
+    from looprig.report import comparison, results
+
+    match layout:
         case "json":
             click.echo(results.as_json(comparison.as_data(compared)))
         case "markdown":
             click.echo(comparison.as_markdown(compared))
         case _:
             click.echo(comparison.as_text(compared, _width()))
-    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
-    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
-    context.exit(code)
 
 
 @cli.command("gate", epilog=EXIT_CODES)
