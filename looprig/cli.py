@@ -538,7 +538,12 @@ def _print_compared(compared: Any, layout: str) -> None:
 
 @cli.command("gate", epilog=EXIT_CODES)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
-@click.option("--baseline", metavar="WHAT", help="What to compare with: a results file, or none; see [tool.looprig].")
+@click.option(
+    "--baseline",
+    metavar="WHAT",
+    help="What to compare with: a git revision, a results file (.json), store (the last run that passed), or none. "
+    "By default the one of [tool.looprig].",
+)
 @click.option("--strict/--no-strict", default=None, help="Exit with 4 where something stays undecided.")
 @_format("table", "json", "junit", "github", "markdown")
 @click.option(
@@ -548,12 +553,14 @@ def _print_compared(compared: Any, layout: str) -> None:
     metavar="FORMAT=FILE",
     help="Also write this format to this file; - is standard output. May be given several times.",
 )
+@_store_option
 @click.pass_context
 def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) -> None:
     """Judge the loop of [tool.looprig] in pyproject.toml by its invariants, limits and baseline; one exit code.
 
     \b
     looprig gate
+    looprig gate --baseline origin/main --strict
     looprig gate --baseline none --output json=baseline.json
     looprig gate --baseline baseline.json --format github --output markdown=comment.md
     """
@@ -567,17 +574,20 @@ def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) 
         outputs = [Output(given["layout"], "-"), *map(Output.parse, given["outputs"])]
     except ValueError as error:
         raise UsageProblem(str(error)) from error
+    where = _where(given["store"])
     _log_from(None)
     try:
         with _apart():
-            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names)
-            with progress(len(prepared.steps)) as tell:
-                gated = run.run(prepared, tell, strict=given["strict"])
+            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names, where)
+            with progress(prepared.work) as tell:
+                gated = run.run(prepared, tell, _say, strict=given["strict"])
     except (config.ConfigError, LoopError, ContentError) as error:
         problem = error if isinstance(error, config.ConfigError) else config.ConfigError(str(error))
         _write_gate(problem, outputs)
         raise UsageProblem(str(error)) from error
     _write_gate(gated, outputs)
+    if gated.played:
+        _keep(where, lambda made: made.record("gate", gated.exit.name.lower(), *run.kept(gated)))
     context.exit(gated.exit)
 
 

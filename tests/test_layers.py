@@ -67,7 +67,7 @@ LAYERS: dict[str, set[str]] = {
     "benchmarks": {"subject", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "gate": _ASSEMBLED | {"compare", "home", "exits"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"},
     "report": _ASSEMBLED
     | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
     "replay": _ASSEMBLED | {"report"},

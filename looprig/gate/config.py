@@ -48,6 +48,24 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seeds: Annotated[AtLeastOne | None, Meta(description="How many seeds are tried.")] = None
 
 
+Judge = Literal["auto", "always", "never"]
+WHEN = "auto: where it can be; always: undecided where it cannot; never."
+
+
+class CpuTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How CPU time is judged: in pairs of fresh interpreters, beside a git revision."""
+
+    judge: Annotated[Judge, Meta(description=WHEN)] = "auto"
+    margin_percent: Annotated[float, Meta(gt=0, lt=100, description="A change up to this counts as none.")] = 2.0
+    reach_percent: Annotated[
+        float, Meta(gt=0, lt=100, description="A change beyond this must not be missed; more than the margin.")
+    ] = 5.0
+    budget_s: Annotated[float, Meta(gt=0, description="Seconds for each scenario; then it is undecided.")] = 30.0
+    control: Annotated[
+        bool, Meta(description="Play the baseline twice; where it differs from itself, nothing is decided.")
+    ] = False
+
+
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be broken or exceeded for a while, and why; the reason is printed in every report."""
 
@@ -101,10 +119,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     turn_limit_s: Annotated[float, Meta(gt=0, description="Real seconds after which a turn is stopped.")] = 60.0
     baseline: Annotated[
         str,
-        Meta(min_length=1, description="What is compared with: a results file, or none."),
+        Meta(
+            min_length=1,
+            description="What is compared with: a git revision such as origin/main, a results file (.json), store (the "
+            "last run that passed), or none.",
+        ),
     ] = "none"
+    setup: Annotated[
+        str | None,
+        Meta(description="The command that installs a revision, such as pip install -e .; see looprig compare."),
+    ] = None
     strict: Annotated[bool, Meta(description="Exit with 4 where something that was to be judged is undecided.")] = False
     limits: Limits = {}
+    cpu_time: CpuTime = CpuTime()
     waivers: Annotated[tuple[Waiver, ...], Meta(description="What may be broken or exceeded, and why.")] = ()
 
     def limit(self, scenario: str, metric: str) -> tuple[Limit, bool]:
@@ -137,6 +164,15 @@ def load(path: Path) -> Config:
     if table is None:
         raise ConfigError(f"{path.name} has no table [{TABLE}]; write one with: looprig init")
     return decode(table, Source(path.name, text))
+
+
+def holds_table(text: str) -> bool:
+    """Say whether the text of a pyproject.toml has the table; one that is no TOML has none."""
+    try:
+        tool = tomllib.loads(text).get("tool")
+    except tomllib.TOMLDecodeError:
+        return False
+    return isinstance(tool, dict) and "looprig" in tool
 
 
 class Source:
@@ -206,6 +242,8 @@ def decode(table: object, source: Source) -> Config:
         raise source.error(keys, _told(why, _at(table, keys), _choices(keys))) from error
     _check_limits(config, source)
     _check_waivers(config, source)
+    if config.cpu_time.reach_percent <= config.cpu_time.margin_percent:
+        raise source.error(("cpu_time", "reach_percent"), "has to be more than margin_percent")
     return config
 
 

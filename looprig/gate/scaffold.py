@@ -170,7 +170,7 @@ CONFIGURATION = """\
 [tool.looprig]
 loop = {loop}
 # scenarios = ["long_*", {{ name = "pending_calls", set = {{ messages = 200 }} }}]  # by default all; see looprig list
-# baseline = "baseline.json"  # what is compared with
+# baseline = "origin/main"  # what is compared with
 
 [tool.looprig.limits]  # what is not named here may not get worse than the baseline
 # tokens_sent = "+2 %"
@@ -254,12 +254,14 @@ jobs:
     steps:
       - uses: actions/checkout@v4
         with:
-          fetch-depth: 0 # a baseline may be another revision
+          fetch-depth: 0 # the branch that a pull request goes to is compared with
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
       - run: python -m pip install PACKAGES
-      - run: looprig gate --format table --output github=- --output junit=looprig.xml
+      - run: looprig gate --baseline "${BASE:+origin/$BASE}" --output github=- --output junit=looprig.xml
+        env:
+          BASE: ${{ github.base_ref }} # empty on a push; then the baseline is the configuration's
       - uses: actions/upload-artifact@v4
         if: always()
         with:
