@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 import looprig
 from looprig.exits import Exit
+from looprig.gate.config import load
 from looprig.report import gate_json
 from looprig.report.gate_markdown import COMMENT_MAX, MARKER
 from tests.gate.repository import OUTPUTS, Done, Repository
@@ -137,7 +141,7 @@ def test_undecided(repository: Repository):
     repository.edit("pyproject.toml", "scenarios = [", "scenarios = ['long_conversation', ")
     repository.edit("pyproject.toml", 'baseline = "baseline.json"\n', f'baseline = "baseline.json"\n{UNDECIDED}')
 
-    lenient, strict = repository.gate(), repository.gate("--strict")
+    lenient, strict = repository.gate_here(), repository.gate_here("--strict")
 
     checked(lenient, Exit.PASSED, "1 undecided")
     checked(strict, Exit.UNDECIDED, "UNDECIDED")
@@ -157,7 +161,7 @@ def test_nothing_ran(repository: Repository, scenarios: str):
     """
     repository.write("pyproject.toml", f"[tool.looprig]\nloop = 'app:make_loop'\nscenarios = {scenarios}\n")
 
-    done = repository.gate()
+    done = repository.gate_here()
 
     checked(done, Exit.NOTHING_RAN, "NOTHING RAN")
     assert data_of(done)["results"] is None
@@ -196,7 +200,7 @@ def test_bad_configuration(repository: Repository, file: str, old: str, new: str
     """
     repository.edit(file, old, new)
 
-    done = repository.gate()
+    done = repository.gate_here()
 
     if said is None:  # another size of one scenario: the other one still compares
         assert Exit.PASSED == done.code
@@ -214,7 +218,7 @@ def test_foreign_baseline(repository: Repository):
     """
     repository.write("pyproject.toml", "[tool.looprig]\nloop = 'app:make_loop'\nscenarios = ['odd_text']\n")
 
-    done = repository.gate("--baseline", "baseline.json")
+    done = repository.gate_here("--baseline", "baseline.json")
 
     assert Exit.USAGE == done.code
     assert "baseline.json has none of these scenarios" in done.complained
@@ -228,7 +232,7 @@ def test_results_of_run_are_a_baseline(repository: Repository):
     repository.write("baseline.json", json.dumps(data["results"]))
     repository.edit("app.py", 'NOTE = ""', 'NOTE = "hint: be brief"')
 
-    assert Exit.REGRESSED == repository.gate().code
+    assert Exit.REGRESSED == repository.gate_here().code
 
 
 def test_waivers(repository: Repository):
@@ -243,7 +247,7 @@ def test_waivers(repository: Repository):
     ]
     repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + "\n".join(waivers))
 
-    done = repository.gate()
+    done = repository.gate_here()
 
     checked(done, Exit.PASSED, "waived")
     assert "it hints, see issue 12" in done.printed
@@ -260,3 +264,156 @@ def test_schema():
     assert published == gate_json.schema(), (
         "write it anew: python -m looprig.report.gate_json > looprig/report/gate.schema.json"
     )
+
+
+QUICK = """
+[tool.looprig.cpu_time]
+judge = "{}"
+budget_s = 0.01
+"""
+
+
+def test_revision(repository: Repository):
+    """
+    A git revision is a baseline: both sides run now, the files as they are with it, and nothing of the user's moves.
+    """
+    repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + QUICK.format("never"))
+    repository.edit("app.py", 'NOTE = ""', 'NOTE = "hint: be brief"')
+    before = repository.state()
+
+    done = repository.gate("--baseline", "HEAD")
+
+    assert before == repository.state()
+    checked(done, Exit.REGRESSED, "FAILED")
+    data = data_of(done)
+    assert data["baseline"].startswith("HEAD (")
+    assert {} == data["not_judged"]
+    assert all(
+        (check["comparison"]["before"], check["comparison"]["after"]) == (702, 728)
+        for check in data["checks"]
+        if (check["scenario"], check["name"]) == ("long_tool_chain", "messages_sent")
+    )
+    assert "::error file=app.py,title=" in done.files["github"]
+
+
+def test_cpu_time_that_cannot_be_decided(repository: Repository):
+    """
+    A budget that is too small decides nothing: that is exit 4 under --strict, and never a regression.
+    """
+    repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + QUICK.format("auto"))
+
+    done = repository.gate("parallel_tools", "--baseline", "HEAD", "--strict")
+
+    checked(done, Exit.UNDECIDED, "UNDECIDED")
+    (check,) = [check for check in data_of(done)["checks"] if check["status"] == "undecided"]
+    assert "cpu-time" == check["comparison"]["layer"]
+    assert "budget" in done.files["markdown"]
+
+
+@pytest.mark.parametrize(("judge", "code"), [("auto", 0), ("always", 4), ("never", 0)])
+def test_cpu_time_beside_a_stored_run(repository: Repository, judge: str, code: int):
+    """
+    Times of a stored run are never compared: left out by default, undecided where CPU time is always to be judged.
+    """
+    repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + QUICK.format(judge))
+
+    done = repository.gate_here("--strict")
+
+    assert code == done.code
+    assert ("CPU time" in data_of(done)["not_judged"]) == (judge != "never")
+
+
+def test_revision_before_the_gate(repository: Repository):
+    """
+    The change that brings looprig has nothing to compare with, and passes, and says why.
+    """
+    text = (repository.folder / "pyproject.toml").read_text()
+    repository.git("rm", "--quiet", "--cached", "pyproject.toml")
+    repository.git("commit", "--quiet", "--message", "without a gate")
+    repository.write("pyproject.toml", text)
+
+    done = repository.gate_here("--baseline", "HEAD")
+
+    checked(done, Exit.PASSED, "PASSED")
+    assert data_of(done)["not_judged"] == {
+        "changes": "HEAD has no [tool.looprig], so there is nothing to compare with yet"
+    }
+
+
+@pytest.mark.parametrize(
+    ("baseline", "said"),
+    [
+        ("HEDA", "there is no revision 'HEDA' in this repository; did you mean HEAD?; where there is nothing"),
+        ("base.json", "there is no baseline base.json"),
+        ("store", "the baseline cannot be read: "),
+    ],
+)
+def test_no_such_baseline(repository: Repository, baseline: str, said: str):
+    """
+    A baseline that is not there is exit 2, with what was perhaps meant and what to do.
+    """
+    shutil.rmtree(repository.folder / ".looprig", ignore_errors=True)
+
+    done = repository.gate_here("--baseline", baseline)
+
+    assert Exit.USAGE == done.code
+    assert said in done.complained
+    assert "--baseline none" in done.complained
+
+
+def test_store(repository: Repository):
+    """
+    The last run that passed is a baseline; one that failed never becomes the measure of the next.
+    """
+    assert Exit.PASSED == repository.gate("--baseline", "none").code
+    repository.edit("app.py", 'NOTE = ""', 'NOTE = "hint: be brief"')
+
+    first, second = repository.gate("--baseline", "store"), repository.gate("--baseline", "store")
+
+    checked(first, Exit.REGRESSED, "FAILED")
+    assert data_of(first)["baseline"] == data_of(second)["baseline"], (
+        "the failed run is in the store, and is passed over"
+    )
+    assert Exit.REGRESSED == second.code
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def readme_block(language: str, first: str) -> str:
+    """Return the README's code block of this language that begins so."""
+    (found,) = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if text.startswith(first)]
+    return str(found)
+
+
+def test_readme_configuration(repository: Repository):
+    """
+    The configuration of the README is read as it stands there.
+    """
+    repository.write("pyproject.toml", readme_block("toml", "[tool.looprig]"))
+
+    config = load(repository.folder / "pyproject.toml")
+
+    assert "max 120_000, no worse" == config.limit("pending_calls", "request_tokens_peak")[0].text
+    assert ["LR104"] == [waiver.invariant for waiver in config.waivers]
+
+
+def test_readme_lines_for_any_ci(repository: Repository, tmp_path_factory: pytest.TempPathFactory):
+    """
+    The three lines of the README gate a clone, but for the line that installs packages.
+    """
+    text = (repository.folder / "pyproject.toml").read_text() + QUICK.format("never")
+    repository.write("pyproject.toml", text.replace('baseline = "baseline.json"', ""))
+    repository.git("commit", "--quiet", "--all", "--message", "quick")
+    repository.git("branch", "--force", "main", "HEAD")
+    clone = Repository(tmp_path_factory.mktemp("ci") / "clone")
+    repository.git("clone", "--quiet", str(repository.folder), str(clone.folder))
+    clone.edit("app.py", "CUT = None", "CUT = 6")
+    install, *lines = readme_block("sh", "python -m pip install looprig").splitlines()
+    script = "\n".join(lines).replace("looprig gate", f"{sys.executable} -m looprig gate")
+
+    done = subprocess.run(["sh", "-e", "-c", script], cwd=clone.folder, capture_output=True, text=True, timeout=120)
+
+    assert "python -m pip install looprig -e ." == install
+    assert Exit.VIOLATED == done.returncode, done.stderr
+    assert junitparser.JUnitXml.fromfile(str(clone.folder / "looprig.xml"))
