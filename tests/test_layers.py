@@ -15,6 +15,7 @@ _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
 _SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN |= {"home", "workload", "counted", "instructions"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -44,6 +45,8 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "counted": _ASSEMBLED | {"home", "workload"},
+    "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers"},
     "server": _PLAYED | {"toolbox", "content"},
