@@ -15,7 +15,7 @@ _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
 _SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
-_SHOWN |= {"home", "workload", "counted", "instructions"}
+_SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -47,11 +47,12 @@ LAYERS: dict[str, set[str]] = {
     "compare": _ASSEMBLED,
     "counted": _ASSEMBLED | {"home", "workload"},
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
+    "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
+    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "growth"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
