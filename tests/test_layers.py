@@ -28,6 +28,8 @@ _SHOWN = _ASSEMBLED | {
     "replay",
     "exits",
 }
+_COUNTING = {"counted", "instructions", "growth"}
+_SHOWN |= {"home", "workload"} | _COUNTING
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -61,15 +63,18 @@ LAYERS: dict[str, set[str]] = {
     "compare": _ASSEMBLED,
     "paired": _ASSEMBLED | {"home", "workload"},
     "store": _ASSEMBLED | {"compare"},
+    "counted": _ASSEMBLED | {"home", "workload"},
+    "instructions": _ASSEMBLED | {"home", "workload", "counted"},
+    "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
     "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
     "benchmarks": {"subject", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
     "report": _ASSEMBLED
-    | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
+    | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits", "growth"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
