@@ -17,12 +17,24 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from looprig import growth
+from looprig.counted.judge import METRICS as COUNTED
 from looprig.gate.limits import HOW, Limit, LimitError, default, parse
+from looprig.instructions.judge import METRIC as INSTRUCTIONS
 from looprig.invariants import RULES
 from looprig.metrics import METRICS
+from looprig.paired.judging import METRIC as CPU_TIME
 
 FILE = "pyproject.toml"
 TABLE = "tool.looprig"
+
+OF_LAYERS: Mapping[str, str] = {
+    **{metric: "counts" for metric, _ in COUNTED.values()},
+    INSTRUCTIONS: "instructions",
+    CPU_TIME: "cpu_time",
+    **{f"{metric}_growth": "growth" for metric in growth.METRICS},
+}
+"""The metrics of the layers behind the exact ones, each with the table that says how it is judged."""
 
 Setting = int | float | str | bool
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -64,6 +76,46 @@ class CpuTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     control: Annotated[
         bool, Meta(description="Play the baseline twice; where it differs from itself, nothing is decided.")
     ] = False
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How calls and memory taken in bulk are judged: counted exactly, on any machine, beside a git revision."""
+
+    judge: Annotated[Judge, Meta(description=WHEN)] = "auto"
+    limit_percent: Annotated[float, Meta(ge=0, description="A change up to this counts as none.")] = 0.5
+
+
+class Instructions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How instructions are judged: counted by valgrind, beside a git revision."""
+
+    judge: Annotated[Judge, Meta(description=WHEN)] = "auto"
+    limit_percent: Annotated[float, Meta(ge=0, description="A change up to this counts as none.")] = 0.5
+    limit_async_percent: Annotated[
+        float, Meta(ge=0, description="The same for loops whose send is a coroutine: the event loop is counted too.")
+    ] = 1.0
+
+
+Times = Annotated[float, Meta(gt=1)]
+HOW_MANY_TIMES = "How many times its first costs a message's last cost may be; without it, this is not judged."
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the cost of a message may grow with the conversation; judged without a baseline, and where it has a limit."""
+
+    scenario: Annotated[str, Meta(min_length=1, description="A scenario with a parameter messages.")] = (
+        "long_conversation"
+    )
+    messages: Annotated[int, Meta(ge=1, description="The length of the conversation.")] = 4096
+    tokens: Annotated[Times | None, Meta(description=f"Tokens sent. {HOW_MANY_TIMES}")] = None
+    retained_bytes: Annotated[Times | None, Meta(description=f"Memory by message held. {HOW_MANY_TIMES}")] = None
+    instructions: Annotated[Times | None, Meta(description=f"By valgrind. {HOW_MANY_TIMES}")] = None
+    cpu_time: Annotated[Times | None, Meta(description=f"CPU time. {HOW_MANY_TIMES}")] = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The metrics that have a limit, with it."""
+        given = {name: getattr(self, name) for name in growth.METRICS}
+        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,7 +183,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = None
     strict: Annotated[bool, Meta(description="Exit with 4 where something that was to be judged is undecided.")] = False
     limits: Limits = {}
+    counts: Counts = Counts()
+    instructions: Instructions = Instructions()
     cpu_time: CpuTime = CpuTime()
+    growth: Growth | None = None
     waivers: Annotated[tuple[Waiver, ...], Meta(description="What may be broken or exceeded, and why.")] = ()
 
     def limit(self, scenario: str, metric: str) -> tuple[Limit, bool]:
@@ -244,6 +299,8 @@ def decode(table: object, source: Source) -> Config:
     _check_waivers(config, source)
     if config.cpu_time.reach_percent <= config.cpu_time.margin_percent:
         raise source.error(("cpu_time", "reach_percent"), "has to be more than margin_percent")
+    if config.growth is not None and not config.growth.limits:
+        raise source.error(("growth",), f"has no limit: give one of {', '.join(growth.METRICS)}, as in cpu_time = 1.25")
     return config
 
 
@@ -348,6 +405,9 @@ def _no_texts(table: object) -> Iterator[tuple[tuple[str, ...], object]]:
 def _check_limits(config: Config, source: Source) -> None:
     for name, value in config.limits.items():
         for metric, text, keys in _limits_of(name, value):
+            if metric in OF_LAYERS:
+                why = f"{metric} is judged as [{TABLE}.{OF_LAYERS[metric]}] says, and has no limit here"
+                raise source.error(("limits", *keys), why)
             if metric not in METRICS:
                 known = [*METRICS, *(("a scenario's name, for a table",) if isinstance(value, str) else ())]
                 raise source.error(("limits", *keys), f"there is no such metric; {hint(metric, known)}")
@@ -371,8 +431,9 @@ def _check_waivers(config: Config, source: Source) -> None:
             raise source.error(keys, "name either an invariant or a metric")
         if waiver.invariant is not None and waiver.invariant not in RULES:
             raise source.error((*keys, "invariant"), f"there is no such code; {hint(waiver.invariant, RULES)}")
-        if waiver.metric is not None and waiver.metric not in METRICS:
-            raise source.error((*keys, "metric"), f"there is no such metric; {hint(waiver.metric, METRICS)}")
+        known = (*METRICS, *OF_LAYERS)
+        if waiver.metric is not None and waiver.metric not in known:
+            raise source.error((*keys, "metric"), f"there is no such metric; {hint(waiver.metric, known)}")
 
 
 def schema() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from looprig.gate.baseline import Baseline, of_outcomes
 from looprig.gate.checks import Check, Played
 from looprig.gate.config import FILE, Config, ConfigError, holds_table
-from looprig.gate.layers import judged, lookers, not_judged
+from looprig.gate.layers import growths, judged, lookers, not_judged
 from looprig.gate.plan import Planned
 from looprig.paired import Job
 from looprig.progress import Tell
@@ -71,7 +71,8 @@ def _no_revision(revision: str, error: Exception) -> ConfigError:
 def work(config: Config, steps: Sequence[Planned]) -> int:
     """Return how many runs and verdicts it takes."""
     wanted = [looker for looker in lookers(config) if looker.wanted != "never" and looker.missing is None]
-    return len(steps) * 2 + len(wanted) * len(_first_seeds(steps))
+    grown = len(config.growth.limits) if config.growth is not None else 0
+    return len(steps) * 2 + len(wanted) * len(_first_seeds(steps)) + grown
 
 
 def run(config: Config, revision: str, steps: Sequence[Planned], tell: Tell, say: Callable[[str], None]) -> Live:
@@ -124,11 +125,13 @@ def _looked(config: Config, match: Match, steps: Sequence[Planned], tell: Tell) 
             continue
         why = "the loop needs the real clock" if first[0][1].settings.clock == "real" else looker.missing
         if why is None:
-            checks += judged(looker, looker.look(jobs, _further(tell, done)))
+            checks += judged(looker, looker.look(jobs, further(tell, done, len(jobs))))
             done += len(jobs)
         else:
             left_out[looker.said] = why
             checks += not_judged(looker, why, [label for label, _ in first])
+    if config.growth is not None:
+        checks += growths(config, match.parties[1], further(tell, done, len(config.growth.limits)))
     return checks, left_out
 
 
@@ -140,9 +143,9 @@ def _first_seeds(steps: Sequence[Planned]) -> Sequence[Planned]:
     return list(first.values())
 
 
-def _further(tell: Tell, done: int) -> Tell:
-    """Return *tell* for work that begins after *done* steps."""
-    return Tell(lambda number, name: tell.step(done + number, name), tell.turn)
+def further(tell: Tell, done: int, steps: int) -> Tell:
+    """Return *tell* for work that begins after *done* steps and counts as so many, however it counts itself."""
+    return Tell(lambda number, name: tell.step(done + min(number, steps), name), tell.turn)
 
 
 def _where(match: Match) -> tuple[str, int | None] | None:

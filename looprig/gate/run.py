@@ -15,8 +15,9 @@ from looprig.gate.baseline import Baseline
 from looprig.gate.checks import Gated, Played
 from looprig.gate.config import TABLE, Config, ConfigError
 from looprig.gate.judge import checks_of, waived
-from looprig.gate.layers import lookers, not_judged
+from looprig.gate.layers import growths, lookers, not_judged
 from looprig.gate.plan import Planned, find_loop, planned
+from looprig.home import Party, here
 from looprig.progress import Tell
 from looprig.store import Part, made
 from looprig.subject import LoopError
@@ -49,7 +50,9 @@ class Prepared:
     @property
     def work(self) -> int:
         """How many runs and verdicts it takes."""
-        return len(self.steps) if self.revision is None else live.work(self.config, self.steps)
+        if self.revision is not None:
+            return live.work(self.config, self.steps)
+        return len(self.steps) + (len(self.config.growth.limits) if self.config.growth is not None else 0)
 
 
 def prepare(
@@ -143,6 +146,9 @@ def _stored(prepared: Prepared, tell: Tell) -> live.Live:
     wanted = [looker for looker in lookers(prepared.config) if looker.wanted != "never"]
     left_out = {"changes": why} if prepared.nothing else {one.said: why for one in wanted}
     checks = [check for one in wanted for check in not_judged(one, why, [each.label for each in played])]
+    if prepared.config.growth is not None and played:
+        more = live.further(tell, len(played), len(prepared.config.growth.limits))
+        checks += growths(prepared.config, Party(here(), prepared.config.loop), more)
     return live.Live(played, prepared.baseline, checks, left_out, _versions(prepared.baseline), _where(prepared.loop))
 
 

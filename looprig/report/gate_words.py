@@ -122,7 +122,7 @@ def value(number: float | None, comparison: Comparison) -> str:
 
 def changed_by(comparison: Comparison) -> str:
     """Return the change, with its interval where it is an estimate."""
-    if comparison.ratio is None:
+    if comparison.ratio is None or comparison.layer is Layer.GROWTH:
         return change(comparison.before, comparison.after)
     text = f"{(comparison.ratio - 1) * 100:+.1f} %"
     if comparison.interval is None:

@@ -267,6 +267,12 @@ def test_schema():
 
 
 QUICK = """
+[tool.looprig.counts]
+judge = "never"
+
+[tool.looprig.instructions]
+judge = "never"
+
 [tool.looprig.cpu_time]
 judge = "{}"
 budget_s = 0.01
