@@ -20,7 +20,7 @@ from looprig.store import Part, RunRecord, StoreError, open_store
 from looprig.suite import Settings
 from looprig.version import __version__
 
-TIMES_OF_A_STORED_RUN = "the baseline is a stored run; times of two runs are no pairs, and are never compared"
+OF_A_STORED_RUN = "both sides have to run now, on one machine, and the baseline is a stored run"
 
 SCHEMA_VERSIONS = (1,)
 

@@ -142,7 +142,7 @@ def _stored(prepared: Prepared, tell: Tell) -> live.Live:
             raise LoopError(f"{label}: {outcome.unusable}")
         played.append(Played(label, step, outcome))
         tell.step(number + 1, label)
-    why = prepared.nothing or baselines.TIMES_OF_A_STORED_RUN
+    why = prepared.nothing or baselines.OF_A_STORED_RUN
     wanted = [looker for looker in lookers(prepared.config) if looker.wanted != "never"]
     left_out = {"changes": why} if prepared.nothing else {one.said: why for one in wanted}
     checks = [check for one in wanted for check in not_judged(one, why, [each.label for each in played])]

@@ -115,8 +115,10 @@ def value(number: float | None, comparison: Comparison) -> str:
     """Return a value with its unit, or a dash."""
     if number is None:
         return "-"
-    if comparison.unit in ("ratio", "share") and not math.isfinite(number):
+    if not math.isfinite(number):
         return str(number)
+    if comparison.ratio is not None and comparison.unit == "calls":
+        return f"{number:,.2f}"  # counted by message
     return of_unit(number, comparison.unit)
 
 
@@ -178,8 +180,11 @@ def _undecided(gated: Gated) -> str:
 
 
 def left_out_lines(gated: Gated) -> list[str]:
-    """Return one line for each thing that was not judged, and each note."""
-    return [*(f"not judged: {what}: {why}" for what, why in gated.left_out.items()), *gated.notes]
+    """Return one line for each reason why something was not judged, and each note."""
+    reasons: dict[str, list[str]] = {}
+    for what, why in gated.left_out.items():
+        reasons.setdefault(why, []).append(what)
+    return [*(f"not judged: {', '.join(what)}: {why}" for why, what in reasons.items()), *gated.notes]
 
 
 def header(gated: Gated) -> str:

@@ -93,6 +93,18 @@ BAD = [
     ("[[tool.looprig.waivers]]\ninvariant = 'LR1211'\nreason = 'x'", "there is no such code; did you mean 'LR121'?"),
     ("[[tool.looprig.waivers]]\nmetric = 'tokens'\nreason = 'x'", "waivers[0].metric: there is no such metric"),
     ("[[tool.looprig.waivers]]\nmetric = 'trims'\nreason = 'x'\nuntil = 'May'", "waivers[0].until"),
+    (
+        "limits = { cpu_time_per_message_us = '+2 %' }",
+        "is judged as [tool.looprig.cpu_time] says, and has no limit here",
+    ),
+    ("[tool.looprig.cpu_time]\nmargin_percent = 5", "tool.looprig.cpu_time.reach_percent: has to be more than margin"),
+    ("[tool.looprig.cpu_time]\njudge = 'alway'", "pyproject.toml:4: tool.looprig.cpu_time.judge: 'alway' is no choice"),
+    (
+        "[tool.looprig.cpu_time]\nmargin = 5",
+        "tool.looprig.cpu_time.margin: there is no such key; did you mean 'margin_",
+    ),
+    ("[tool.looprig.growth]\nmessages = 64", "tool.looprig.growth: has no limit: give one of tokens, retained_bytes"),
+    ("[tool.looprig.growth]\ncpu_time = 1", "tool.looprig.growth.cpu_time: takes a number above 1.0, not 1"),
     ("seed = ", "pyproject.toml is no TOML: Invalid value (at line 3"),
 ]
 

@@ -329,6 +329,53 @@ def test_cpu_time_beside_a_stored_run(repository: Repository, judge: str, code: 
     assert ("CPU time" in data_of(done)["not_judged"]) == (judge != "never")
 
 
+def test_hidden_copy(repository: Repository):
+    """
+    A copy of the history that never leaves the loop is found by counting, though all that is sent is as before.
+    """
+    repository.edit("pyproject.toml", "rounds = 20", "rounds = 100")
+    quick = QUICK.format("never").replace('[tool.looprig.counts]\njudge = "never"', "")
+    repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + quick)
+    repository.edit("app.py", "def ask(self):", "def ask(self):\n        list(self.history)")
+
+    done = repository.gate("long_tool_chain", "--baseline", "HEAD")
+
+    checked(done, Exit.REGRESSED, "FAILED")
+    exceeded = {check["name"]: check for check in data_of(done)["checks"] if check["status"] == "exceeded"}
+    assert {"bulk_bytes_per_message"} == set(exceeded)
+    assert "counters" == exceeded["bulk_bytes_per_message"]["comparison"]["layer"]
+
+
+GROWTH = "\n[tool.looprig.growth]\nmessages = {}\ntokens = 1.1\n"
+
+
+def test_growth(repository: Repository):
+    """
+    A loop that keeps everything sends more with each message: beyond its limit, also without a baseline.
+    """
+    repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + GROWTH.format(1024))
+
+    done = repository.gate_here("--baseline", "none")
+
+    checked(done, Exit.REGRESSED, "FAILED")
+    (check,) = [check for check in data_of(done)["checks"] if check["status"] == "exceeded"]
+    assert ("tokens_growth", "growth") == (check["name"], check["comparison"]["layer"])
+    assert check["scenario"] in [suite.name for suite in junit_of(done)]
+    assert "linear" in done.files["markdown"]
+
+
+def test_growth_of_a_short_scenario(repository: Repository):
+    """
+    A conversation that is too short to see growth is a matter of the configuration.
+    """
+    repository.write("pyproject.toml", (repository.folder / "pyproject.toml").read_text() + GROWTH.format(100))
+
+    done = repository.gate_here()
+
+    checked(done, Exit.USAGE, "could not start")
+    assert "tool.looprig.growth: " in done.complained
+
+
 def test_revision_before_the_gate(repository: Repository):
     """
     The change that brings looprig has nothing to compare with, and passes, and says why.
