@@ -21,6 +21,7 @@ from looprig.progress import Tell
 from looprig.revisions.git import RevisionProblem
 from looprig.revisions.homes import Pair
 from looprig.revisions.lines import ANSWER, Failed, Find, Found, Play, Played, line
+from looprig.revisions.strangers import refusal
 from looprig.runner import Outcome
 from looprig.subject import LoopError
 from looprig.suite import Settings
@@ -94,10 +95,7 @@ class Player:
             raise LoopError(f"{self._name}: {answer.because}")
         assert isinstance(answer, Played), "the other answer is to another question"
         if answer.strangers:
-            raise RevisionProblem(
-                f"{self._name} imported {answer.strangers[0]} of your own work tree, and not of the revision; "
-                "install the revision with --setup, as in --setup 'pip install .'"
-            )
+            raise RevisionProblem(refusal(self._name, answer.strangers[0]))
         if answer.outcome.unusable:
             raise LoopError(f"{self._name}, {answer.outcome.scenario}: {answer.outcome.unusable}")
         return answer.outcome

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from looprig import target
 from looprig.revisions.lines import QUESTION, Failed, Find, Found, Play, Played, line
+from looprig.revisions.strangers import strangers
 from looprig.runner import RunOptions, run
 from looprig.subject import LoopError
 from looprig.suite import Settings
@@ -52,23 +53,13 @@ class Player:
             clock=Settings(clock=question.clock).new_clock(),
             options=options,
         )
-        return Played(outcome, strangers(Path(self._users)))
+        return Played(outcome, strangers(_files(), Path(self._users), (sys.prefix, sys.base_prefix)))
 
 
-def strangers(users: Path) -> list[str]:
-    """Return the files below *users* that were imported, but for those of the interpreter's own environment."""
-    files = {Path(file).resolve() for module in list(sys.modules.values()) if (file := _file_of(module))}
-    environments = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
-    return sorted(
-        str(file.relative_to(users))
-        for file in files
-        if file.is_relative_to(users) and not any(file.is_relative_to(each) for each in environments)
-    )
-
-
-def _file_of(module: object) -> str | None:
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else None
+def _files() -> list[str]:
+    """Return the files of all that was imported."""
+    named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return [file for file in named if isinstance(file, str)]
 
 
 def _log_from(level: str | None) -> None:
