@@ -35,6 +35,10 @@ NO_SCENARIO = pack(Scenario(name="", seed=0, turns=()))
 """A benchmark plays none: what its worker calls a play is a call, and so is the unit of the times."""
 
 
+PLAN = Plan(budget_s=60.0)
+"""Each interpreter starts a pytest, which takes about a second; the rest is as for loops."""
+
+
 class BenchmarkProblem(Exception):
     """Benchmarks that cannot be found or run; the text says which, why and what to do."""
 
@@ -64,7 +68,7 @@ class Benchmark:
 
 
 def bench(home: Home) -> Bench:
-    """Return *home* for benchmarks: the copy of looprig is not on its path, since looprig may be what is benchmarked."""
+    """Return *home* for benchmarks, without the copy of looprig on its path: looprig may be what is benchmarked."""
     own, *path = home.path
     changes = home.changes if path else (*home.changes, ("PYTHONPATH", None))
     return Bench(home.python, home.folder, tuple(path), home.revision, changes, own / WORKER)
@@ -102,39 +106,71 @@ def find(home: Bench, name: str, users: Path, arguments: Sequence[str]) -> Mappi
     }
 
 
-def judge_benchmarks(pair: Pair, arguments: Sequence[str], plan: Plan, tell: Tell) -> list[Comparison]:
-    """Judge every benchmark that pytest finds on both sides; *arguments* are pytest's.
+@dataclass(frozen=True, slots=True)
+class Both:
+    """The benchmarks of both sides by pytest's names for them, the homes, and what the sides are called."""
 
-    One that is only on one side, or fails, is undecided, and its note says so.
+    homes: tuple[Bench, Bench]
+    names: tuple[str, str]
+    before: Mapping[str, Benchmark]
+    after: Mapping[str, Benchmark]
+
+    def __len__(self) -> int:
+        return len(self.jobs())
+
+    def ids(self) -> list[str]:
+        """Return the names of all, in the order of pytest."""
+        return list({**self.before, **self.after})
+
+    def trouble(self, id_: str) -> str:
+        """Say why a benchmark cannot be timed on both sides; empty where it can."""
+        for side, name in zip((self.before, self.after), self.names, strict=True):
+            if id_ not in side:
+                return f"it is not in {name}"
+            if side[id_].trouble:
+                return f"in {name} it {side[id_].trouble}"
+        return ""
+
+    def jobs(self) -> list[Job]:
+        """Return what is to be timed."""
+        before, after = self.homes
+        return [
+            Job(
+                id_,
+                NO_SCENARIO,
+                Party(before, self.before[id_].argument),
+                Party(after, self.after[id_].argument),
+            )
+            for id_ in self.ids()
+            if not self.trouble(id_)
+        ]
+
+
+def find_both(pair: Pair, arguments: Sequence[str]) -> Both:
+    """Run the benchmarks of both sides once; *arguments* are pytest's.
 
     Raises:
-        BenchmarkProblem: where a side's benchmarks cannot be collected, or one stops running while it is timed.
+        BenchmarkProblem: where a side's benchmarks cannot be collected, or it imports from the user's own tree.
     """
     homes = bench(pair.before), bench(pair.after)
     before, after = (find(home, name, pair.users, arguments) for home, name in zip(homes, pair.names, strict=True))
-    silent = {id_: note for id_ in {**before, **after} if (note := _trouble(id_, before, after, pair.names))}
-    jobs = [
-        Job(id_, NO_SCENARIO, Party(homes[0], before[id_].argument), Party(homes[1], after[id_].argument))
-        for id_ in before
-        if id_ not in silent
-    ]
+    return Both(homes, pair.names, before, after)
+
+
+def judge_benchmarks(both: Both, tell: Tell, plan: Plan = PLAN) -> list[Comparison]:
+    """Judge every benchmark. One that is only on one side, or fails, is undecided, and its note says so.
+
+    Raises:
+        BenchmarkProblem: where one stops running while it is timed.
+    """
     try:
-        judged = {found.scenario: found for found in judge(jobs, plan, tell)}
+        judged = {found.scenario: found for found in judge(both.jobs(), plan, tell)}
     except LoopError as error:
         raise BenchmarkProblem(str(error)) from error
     return [
-        _undecided(id_, silent[id_]) if id_ in silent else _named(judged[id_], before[id_], after[id_])
-        for id_ in {**before, **after}
+        _named(judged[id_], both.before[id_], both.after[id_]) if id_ in judged else _undecided(id_, both.trouble(id_))
+        for id_ in both.ids()
     ]
-
-
-def _trouble(id_: str, before: Mapping[str, Benchmark], after: Mapping[str, Benchmark], names: tuple[str, str]) -> str:
-    for side, name in ((before, names[0]), (after, names[1])):
-        if id_ not in side:
-            return f"it is not in {name}"
-        if side[id_].trouble:
-            return f"in {name} it {side[id_].trouble}"
-    return ""
 
 
 def _undecided(id_: str, note: str) -> Comparison:

@@ -205,21 +205,22 @@ def measure(line: Line, core: str, argument: str) -> None:
     """Run one benchmark, and time it for as long as there are questions."""
     if core != "-":
         os.sched_setaffinity(0, {int(core)})
-    served = False
+    served = ended = False
 
     def serve(batch: Batch) -> None:
-        nonlocal served
+        nonlocal served, ended
         if not served:  # a woven benchmark calls again and again
             served = True
             batch(1)
             for answer in _answers(line.questions, batch):
                 line.say(**answer)
+            ended = True
 
     chosen = Chosen()
     fixture = Fixture(serve)
     fixture.take_over()
     code = pytest.main([argument, "-q", *_quiet()], plugins=[chosen, fixture])
-    if not served:
+    if not ended:
         line.say(error="; ".join(chosen.trouble) or f"the benchmark did not run; pytest ended with {int(code)}")
 
 
