@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from random import Random, SystemRandom
 from statistics import median
@@ -174,7 +175,7 @@ class _Course:
         verdict = seen.verdict if seen is not None else Verdict.UNDECIDED
         if unfit([session.control for session in self.sessions if session.control is not None], self.limits):
             verdict, why = Verdict.UNDECIDED, "the machine is unfit: BEFORE and a copy of it came out differently"
-        before, after = self._per_message("before_ns"), self._per_message("after_ns")
+        before, after = self._per_message(attrgetter("before_ns")), self._per_message(attrgetter("after_ns"))
         return Comparison(
             self.job.scenario_name,
             METRIC,
@@ -190,11 +191,11 @@ class _Course:
             note="; ".join(part for part in (why, self._facts(seconds), self._busy()) if part),
         )
 
-    def _per_message(self, side: str) -> float | None:
+    def _per_message(self, side: Callable[[Session], float]) -> float | None:
         if not self.sessions:
             return None
         messages = sum(messages_of(turn) for turn in unpack(self.job.packed_scenario).turns)
-        return median(getattr(session, side) for session in self.sessions) / 1e3 / max(1, messages)
+        return median(side(session) for session in self.sessions) / 1e3 / max(1, messages)
 
     def _facts(self, seconds: float) -> str:
         pinned = bool(self.sessions) and self.sessions[0].draw.core is not None
