@@ -7,7 +7,7 @@ The arguments are pytest's. This file imports nothing of looprig and is run by i
 itself has to get the looprig of the revision, and the user's pytest may have no looprig at all.
 
 A benchmark is what a test hands to the fixture, `benchmark(f, *args)` or `benchmark.pedantic(f, ...)`. Its numbers of
-rounds and iterations are not heeded, since batches are as long as the rule needs them. Beside that the fixture is as
+rounds and iterations are not heeded, since batches are as long as a session needs them. Beside that the fixture is as
 with ``--benchmark-disable``: it has no statistics.
 """
 
@@ -28,6 +28,9 @@ import pytest
 TICKS = 200
 """A batch lasts at least so many ticks of the clock that times it, which is coarse on some systems."""
 
+BATCHES = 10
+"""So many batches of a side are a block, and the sides take turns after each; what takes long is a batch by itself."""
+
 TRIES = 2
 """How often a number of calls is tried while the right one is looked for; the faster one counts."""
 
@@ -46,6 +49,7 @@ def calls(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()
         for _ in repeat(None, count):
             function(*args, **kwargs)
+        gc.collect(0)
         return time.process_time_ns() - cpu, time.perf_counter_ns() - wall
 
     return batch
@@ -69,9 +73,9 @@ def calls_between(function: Callable[..., Any], setup: Callable[[], Any], teardo
     return batch
 
 
-def calibrated(batch: Batch, wanted_ns: int) -> tuple[int, int]:
+def calibrated(batch: Batch, wanted_ns: float) -> tuple[int, int]:
     """Return how many calls last about *wanted_ns* of CPU time, by doubling, and how long they last."""
-    wanted_ns = max(wanted_ns, int(TICKS * time.get_clock_info("process_time").resolution * 1e9))
+    wanted_ns = max(wanted_ns, TICKS * time.get_clock_info("process_time").resolution * 1e9)
     count = 1
     while True:
         took_ns = max(1, min(batch(count)[0] for _ in range(TRIES)))
@@ -224,20 +228,29 @@ def measure(line: Line, core: str, argument: str) -> None:
         line.say(error="; ".join(chosen.trouble) or f"the benchmark did not run; pytest ended with {int(code)}")
 
 
-def _answers(questions: IO[str], batch: Batch) -> Iterator[dict[str, int]]:
-    """Yield an answer to each question, in the language of `looprig.paired.worker`."""
+def _answers(questions: IO[str], batch: Batch) -> Iterator[dict[str, Any]]:
+    """Yield an answer to each question, in the language of `looprig.paired.worker`.
+
+    Its play and its leg are here a batch, and its turns are calls. Whoever asks keeps the numbers, so that all sides
+    and sessions have the same. Times are those of one call.
+    """
     yield {"ready": 1}
+    count = 1
     for question in questions:
         match question.split():
             case ["calibrate", _, wanted_ns]:
-                plays, cpu_ns = calibrated(batch, int(wanted_ns))
-                yield {"plays": plays, "cpu_ns": cpu_ns}
-            case ["batch", _, count]:
-                cpu_ns, wall_ns = batch(int(count))
-                yield {"cpu_ns": cpu_ns, "wall_ns": wall_ns}
+                count, took_ns = calibrated(batch, int(wanted_ns) / BATCHES)
+                plays = max(1, round(int(wanted_ns) / took_ns))
+                yield {"plays": plays, "cpu_ns": plays * took_ns, "turns": count}
+            case ["cut", calls]:
+                count = int(calls)
+                yield {"legs": 1}
+            case ["go", *order]:
+                times = [batch(count) for _ in order]
+                yield {"times": [(cpu_ns / count, wall_ns / count) for cpu_ns, wall_ns in times]}
             case ["settle"]:
                 gc.collect()
-                gc.freeze()
+                gc.freeze()  # what is there now stays: no collection has to pass over it again
                 yield {"settled": gc.get_freeze_count()}
             case _:
                 break

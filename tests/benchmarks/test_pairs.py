@@ -172,10 +172,15 @@ def test_worker(pair: homes.Pair):
     """
     The worker speaks as that of loops does, line by line, whatever tests print; pedantic calls get fresh arguments.
     """
-    answers = worker(pair.before, ["perf/test_app.py::test_pedantic"], "calibrate 0 100000\nbatch 0 7\nsettle\nquit\n")
+    answers = worker(
+        pair.before, ["perf/test_app.py::test_pedantic"], "calibrate 0 100000\ncut 7\nsettle\ngo 0 0\nquit\n"
+    )
 
     assert {"ready": 1} == answers[0]
-    assert [{"plays", "cpu_ns"}, {"cpu_ns", "wall_ns"}, {"settled"}, {"cpu_ns"}] == [set(each) for each in answers[1:]]
+    assert [{"plays", "cpu_ns", "turns"}, {"legs"}, {"settled"}, {"times"}, {"cpu_ns"}] == [
+        set(each) for each in answers[1:]
+    ]
+    assert 2 == len(list(answers[4]["times"]))  # type: ignore[call-overload]
 
 
 def test_worker_of_a_test_that_fails(pair: homes.Pair):
