@@ -431,7 +431,9 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
 @_common
 @_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
-@click.option("--strict", is_flag=True, help="Exit with 4 where a time stays undecided.")
+@click.option("--no-cpu-time", is_flag=True, help="With --rev: judge no CPU time, only what is exact.")
+@click.option("--budget", type=float, help="Seconds for each CPU time.  [default: 30, and 60 for a benchmark]")
+@click.option("--strict", is_flag=True, help="Exit with 4 where a CPU time stays undecided.")
 @_format("table", "json", "markdown")
 @_store_option
 @click.pass_context
@@ -459,9 +461,20 @@ def compare_command(context: click.Context, /, before: str | None, after: str | 
     else:
         compared = _compare_targets(context, before, after, given)
     _print_compared(compared, given["layout"])
-    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
+    code = _code_of(compared, strict=given["strict"])
     _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
     context.exit(code)
+
+
+def _code_of(compared: Any, *, strict: bool) -> Exit:
+    from looprig.verdicts import Verdict
+
+    verdicts = {found.verdict for found in compared.judged}
+    if compared.after_breaks():
+        return Exit.VIOLATED
+    if Verdict.REGRESSED in verdicts:
+        return Exit.REGRESSED
+    return Exit.UNDECIDED if strict and Verdict.UNDECIDED in verdicts else Exit.PASSED
 
 
 def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
@@ -495,6 +508,8 @@ def _compare_targets(context: click.Context, before: str | None, after: str | No
 
 def _compare_revisions(names: Sequence[str], given: Any) -> Any:
     """Compare two revisions as two targets are compared, but each played in its own home."""
+    from dataclasses import replace
+
     from looprig import suite
     from looprig.content import ContentError
     from looprig.progress import progress
@@ -515,11 +530,13 @@ def _compare_revisions(names: Sequence[str], given: Any) -> Any:
         with (
             homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
             play.match(pair, specs, given["log"]) as match,
-            progress(len(files) * given["rounds"] * 2) as tell,
+            progress(len(files) * (given["rounds"] * 2 + (not given["no_cpu_time"]))) as tell,
         ):
             for note in pair.notes:
                 _say(f"note: {note}")
-            return match.compare(files, play.with_clock(settings, match), given["rounds"], tell)
+            settings = play.with_clock(settings, match)
+            compared = match.compare(files, settings, given["rounds"], tell)
+            return replace(compared, judged=_cpu_times(match, files, settings, given, tell))
     except (git.RevisionProblem, LoopError, ContentError) as error:
         raise UsageProblem(str(error)) from error
 
@@ -566,7 +583,7 @@ def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], An
                 _say(f"note: {note}")
             both = benchmarks.find_both(pair, arguments)
             with progress(len(both)) as tell:
-                return pair.names, benchmarks.judge_benchmarks(both, tell)
+                return pair.names, benchmarks.judge_benchmarks(both, _plan(given["budget"] or 60.0), tell)
     except git.RevisionProblem as error:
         raise UsageProblem(str(error)) from error
 
@@ -581,6 +598,27 @@ def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
             click.echo(benchmarks.as_markdown(found, sides))
         case _:
             click.echo(benchmarks.as_text(found, sides, _width()))
+
+
+def _cpu_times(match: Any, files: Sequence[Any], settings: Any, given: Any, tell: Any) -> Sequence[Any]:
+    """Judge the CPU time of two revisions; of loops that wait in real time, it is not what they cost."""
+    from looprig import paired
+    from looprig.progress import Tell
+
+    if given["no_cpu_time"] or settings.clock == "real":
+        return ()
+    done = len(files) * given["rounds"] * 2
+    further = Tell(lambda number, name: tell.step(done + number, name), tell.turn)
+    return paired.judge(match.jobs(files, settings), _plan(given["budget"] or 30.0), further)
+
+
+def _plan(budget_s: float) -> Any:
+    from looprig import paired
+
+    try:
+        return paired.Plan(budget_s=budget_s)
+    except ValueError as error:
+        raise UsageProblem(f"--budget: {error}") from error
 
 
 def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:

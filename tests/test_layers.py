@@ -63,7 +63,7 @@ LAYERS: dict[str, set[str]] = {
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
-    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
     "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
@@ -73,7 +73,7 @@ LAYERS: dict[str, set[str]] = {
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"benchmarks", "home", "revisions"},
+    "cli": _SHOWN | {"benchmarks", "home", "paired", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

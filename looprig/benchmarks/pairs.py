@@ -35,10 +35,6 @@ NO_SCENARIO = pack(Scenario(name="", seed=0, turns=()))
 """A benchmark plays none: what its worker calls a play is a call, and so is the unit of the times."""
 
 
-PLAN = Plan(budget_s=60.0)
-"""Each interpreter starts a pytest, which takes about a second; the rest is as for loops."""
-
-
 class BenchmarkProblem(Exception):
     """Benchmarks that cannot be found or run; the text says which, why and what to do."""
 
@@ -157,7 +153,7 @@ def find_both(pair: Pair, arguments: Sequence[str]) -> Both:
     return Both(homes, pair.names, before, after)
 
 
-def judge_benchmarks(both: Both, tell: Tell, plan: Plan = PLAN) -> list[Comparison]:
+def judge_benchmarks(both: Both, plan: Plan, tell: Tell) -> list[Comparison]:
     """Judge every benchmark. One that is only on one side, or fails, is undecided, and its note says so.
 
     Raises:

@@ -17,6 +17,7 @@ from typing import Self
 from looprig.compare import Compared, Side
 from looprig.content import ScenarioFile, accepts
 from looprig.home import Party
+from looprig.paired import Job
 from looprig.progress import Tell
 from looprig.revisions.git import RevisionProblem
 from looprig.revisions.homes import Pair
@@ -150,6 +151,14 @@ class Match:
                     done += 1
                     tell.step(done, f"{file.name} {sides[index].spec}")
         return Compared(sides[0], sides[1], settings, rounds)
+
+    def jobs(self, files: Sequence[ScenarioFile], settings: Settings) -> list[Job]:
+        """Return the scenarios as `looprig.paired` and its like take them.
+
+        Raises:
+            ContentError: where one cannot be made.
+        """
+        return [Job(file.name, packed_scenario(file, settings), *self.parties) for file in files]
 
 
 @contextlib.contextmanager

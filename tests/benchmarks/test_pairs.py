@@ -15,6 +15,7 @@ import pytest
 
 from looprig.benchmarks.pairs import NO_SCENARIO, BenchmarkProblem, bench, find_both, judge_benchmarks
 from looprig.benchmarks.worker import calibrated, calls, calls_between
+from looprig.home import Home
 from looprig.paired import Plan
 from looprig.paired.crew import Design
 from looprig.paired.session import Bounds, drawn, play
@@ -88,7 +89,7 @@ def test_planted_slowdown(pair: homes.Pair):
     Work done twice is a regression; its ratio is what it is in work units, within what looprig says of it.
     """
     both = find_both(pair, ["perf", "-k", "test_work"])
-    (found,) = judge_benchmarks(both, SILENT, Plan(budget_s=300, seed=1))
+    (found,) = judge_benchmarks(both, Plan(budget_s=300, seed=1), SILENT)
 
     assert Verdict.REGRESSED is found.verdict, found
     assert "perf/test_app.py::test_work" == found.scenario

@@ -37,7 +37,7 @@ def started(project: Path, *words: str) -> subprocess.Popen[str]:
 
 def compared(project: Path, *words: str) -> tuple[int, str, str]:
     """Return the exit code, output and errors of ``looprig compare`` on a small scenario."""
-    small = ("repeated_ids", "--set", "turns=5", "--rounds", "1", "--loop", "app:make_loop")
+    small = ("repeated_ids", "--set", "turns=5", "--rounds", "1", "--loop", "app:make_loop", "--no-cpu-time")
     process = started(project, *small, *words)
     output, errors = process.communicate(timeout=120)
     assert [] == list((project.parent / "temporary").iterdir())
@@ -62,6 +62,21 @@ def test_planted_regression(project: Path):
     assert "regressed" == verdicts(output)["tokens_sent"]
     assert "improved" == verdicts(back)["tokens_sent"]
     assert code == (1 if json.loads(output)["after"]["broken"] else 0)
+
+
+def test_planted_cpu_time(project: Path):
+    """
+    A revision that takes CPU time for nothing is found although no exact figure changes: exit 3.
+    """
+    commit(project, {"app.py": loop("sum(range(10_000))")})
+    words = ["repeated_ids", "--set", "turns=5", "--loop", "app:make_loop", "--rev", "HEAD~1", "--rev", "HEAD"]
+    process = started(project, *words, "--budget", "300", "--format", "json")
+    output, errors = process.communicate(timeout=300)
+
+    assert {"unchanged"} == set(verdicts(output).values())
+    (found,) = [each for each in json.loads(output)["comparisons"] if each["layer"] == "cpu-time"]
+    assert (3, "regressed") == (process.returncode, found["verdict"]), errors
+    assert found["interval"][0] > 1.02
 
 
 def test_broken_invariant(project: Path):
@@ -155,7 +170,17 @@ def test_loop_of_each_side(project: Path):
     """
     commit(project, {"deep/chat.py": loop().replace("make_loop", "make")})
 
-    words = ["--rev", "HEAD", "--loop", "app:make_loop", "--loop", "deep.chat:make", "--format", "json"]
+    words = [
+        "--rev",
+        "HEAD",
+        "--loop",
+        "app:make_loop",
+        "--loop",
+        "deep.chat:make",
+        "--no-cpu-time",
+        "--format",
+        "json",
+    ]
     process = started(project, "repeated_ids", "--set", "turns=3", "--rounds", "1", *words)
     output, errors = process.communicate(timeout=120)
 
@@ -170,7 +195,7 @@ def test_looprig_itself(tmp_path: Path):
     broken = {"looprig/__init__.py": "raise OSError('the harness of the revision')"}
     commit(tmp_path / "project", {**broken, "reference_loop/__init__.py": loop()})
     (tmp_path / "temporary").mkdir()
-    process = started(tmp_path / "project", "repeated_ids", "--set", "turns=3", "--rounds", "1", "--rev", "HEAD")
+    process = started(tmp_path / "project", "repeated_ids", "--set", "turns=3", "--no-cpu-time", "--rev", "HEAD")
     _, errors = process.communicate(timeout=120)
     assert 0 == process.returncode, errors
 
