@@ -70,7 +70,7 @@ def bench(home: Home) -> Bench:
     return Bench(home.python, home.folder, tuple(path), home.revision, changes, own / WORKER)
 
 
-def find(home: Bench, name: str, users: Path, arguments: Sequence[str]) -> Mapping[str, Benchmark]:
+def find(home: Bench, name: str, pair: Pair, arguments: Sequence[str]) -> Mapping[str, Benchmark]:
     """Run the benchmarks of one side once, and return them by pytest's names for them.
 
     Raises:
@@ -91,7 +91,7 @@ def find(home: Bench, name: str, users: Path, arguments: Sequence[str]) -> Mappi
     if not ended.stdout.endswith(b"\n"):
         raise BenchmarkProblem(f"{name}: pytest could not be run: {' / '.join(said[-TAIL_LINES:])}")
     told = json.loads(ended.stdout)
-    foreign = strangers(told["files"], users.resolve(), told["prefixes"])
+    foreign = strangers(told["files"], pair.users.resolve(), [pair.base, *map(Path, told["prefixes"])])
     if foreign:
         raise BenchmarkProblem(refusal(name, foreign[0]))
     if not told["benchmarks"] and told["code"] not in (0, NOTHING_COLLECTED):
@@ -149,7 +149,7 @@ def find_both(pair: Pair, arguments: Sequence[str]) -> Both:
         BenchmarkProblem: where a side's benchmarks cannot be collected, or it imports from the user's own tree.
     """
     homes = bench(pair.before), bench(pair.after)
-    before, after = (find(home, name, pair.users, arguments) for home, name in zip(homes, pair.names, strict=True))
+    before, after = (find(home, name, pair, arguments) for home, name in zip(homes, pair.names, strict=True))
     return Both(homes, pair.names, before, after)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from looprig.compare import Compared, Side
 from looprig.content import ScenarioFile, accepts
@@ -33,14 +35,21 @@ HASH_SEED = 0
 
 FAREWELL_S = 5.0
 
+TAIL_LINES = 3
+
 
 class Player:
-    """The process that plays one side's loop; a context manager. Errors call the side by *name*."""
+    """The process that plays one side's loop; a context manager. Errors call the side by *name*.
 
-    def __init__(self, party: Party, name: str, users: Path) -> None:
+    What the loop prints comes to standard error when the process ends.
+    """
+
+    def __init__(self, party: Party, name: str, users: Path, base: Path) -> None:
         self._party = party
         self._name = name
         self._users = users
+        self._base = base
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on the way out
         self.clock = "virtual"
         self.file: Path | None = None
 
@@ -52,6 +61,7 @@ class Player:
             env=dict(home.variables(HASH_SEED)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._log,
             start_new_session=True,  # an interrupt is ours to handle: the process ends with us
         )
         return self
@@ -69,6 +79,13 @@ class Player:
             self._process.wait()
         assert self._process.stdout is not None, "it was asked for"
         self._process.stdout.close()
+        if kind is None:
+            sys.stderr.write(self._printed())
+        self._log.close()
+
+    def _printed(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
     def find(self, log: str | None) -> None:
         """Have the loop found.
@@ -76,7 +93,9 @@ class Player:
         Raises:
             RevisionProblem: where it is not there, or cannot be imported.
         """
-        answer = self._ask(Find(self._party.spec, str(self._users.resolve()), log), "it was imported")
+        answer = self._ask(
+            Find(self._party.spec, str(self._users.resolve()), [str(self._base)], log), "it was imported"
+        )
         if isinstance(answer, Failed):
             raise RevisionProblem(f"{self._name}: {answer.because}")
         assert isinstance(answer, Found), "the other answer is to another question"
@@ -109,8 +128,9 @@ class Player:
             self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer.endswith(b"\n"):
-            code = self._process.wait()
-            raise LoopError(f"{self._name}: the loop's process ended with {code} while {when}")
+            code, said = self._process.wait(), self._printed().strip().splitlines()[-TAIL_LINES:]
+            words = f"; it said: {' / '.join(said)}" if said else ", without a word"
+            raise LoopError(f"{self._name}: the loop's process ended with {code} while {when}{words}")
         return ANSWER.decode(answer)
 
 
@@ -171,7 +191,7 @@ def match(pair: Pair, specs: tuple[str, str], log: str | None = None) -> Iterato
     parties = (Party(pair.before, specs[0]), Party(pair.after, specs[1]))
     with contextlib.ExitStack() as stack:
         players = [
-            stack.enter_context(Player(party, name, pair.users))
+            stack.enter_context(Player(party, name, pair.users, pair.base))
             for party, name in zip(parties, pair.names, strict=True)
         ]
         for player, party, name in zip(players, parties, pair.names, strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from looprig import target
@@ -28,6 +29,7 @@ class Player:
     def __init__(self) -> None:
         self._target: Target | None = None
         self._users = ""
+        self._spared: Sequence[str] = ()
 
     def answer(self, question: Find | Play) -> Found | Played | Failed:
         """Do what is asked; what goes wrong is an answer, too."""
@@ -38,7 +40,7 @@ class Player:
 
     def _find(self, question: Find) -> Found:
         _log_from(question.log)
-        self._users = question.users
+        self._users, self._spared = question.users, question.spared
         self._target = target.find(question.spec)
         module = sys.modules.get(self._target.factory.__module__)
         return Found(getattr(module, "__file__", None), self._target.clock)
@@ -53,7 +55,8 @@ class Player:
             clock=Settings(clock=question.clock).new_clock(),
             options=options,
         )
-        return Played(outcome, strangers(_files(), Path(self._users), (sys.prefix, sys.base_prefix)))
+        spared = [Path(folder) for folder in (*self._spared, sys.prefix, sys.base_prefix)]
+        return Played(outcome, strangers(_files(), Path(self._users), spared))
 
 
 def _files() -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from looprig.revisions.strangers import strangers
 from tests.revisions.repositories import commit, loop
 from tests.revisions.repositories import git as run_git
 
@@ -109,7 +110,10 @@ def test_equal_revisions(project: Path):
         ("import nothing_of_this_name", "importing app failed: No module named 'nothing_of_this_name'"),
         ("def make_lop(): pass", "app has no 'make_loop'; did you mean 'make_lop'?"),
         ("def make_loop(model, tools): raise OSError('no key')", "the factory make_loop raised OSError: no key"),
-        ("def make_loop(model, tools): __import__('os')._exit(9)", "the loop's process ended with 9"),
+        (
+            "def make_loop(model, tools): print('bye', flush=True); __import__('os')._exit(9)",
+            "the loop's process ended with 9 while a scenario was played; it said: bye",
+        ),
         ("make_loop = 3; print('{}')", "app:make_loop is int, not a factory"),
     ],
 )
@@ -133,9 +137,20 @@ def test_printing_loop(project: Path):
     """
     commit(project, {"app.py": loop("print('{}'); __import__('os').system('echo {}')")})
 
-    code, output, _ = compared(project, "--rev", "HEAD~1", "--rev", "HEAD", "--format", "json")
+    code, output, errors = compared(project, "--rev", "HEAD~1", "--rev", "HEAD", "--format", "json")
 
     assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
+    assert "{}\n" in errors
+
+
+def test_environment_in_the_users_tree(tmp_path: Path):
+    """
+    Strangers are files of the user's tree; an environment that lies there, and a temporary folder, are not meant.
+    """
+    files = ["app.py", ".venv/lib/python3.11/site-packages/x.py", "python/os.py", "tmp/old/app.py"]
+    spared = [tmp_path / "python", tmp_path / "tmp"]
+
+    assert ["app.py"] == strangers([str(tmp_path / file) for file in files], tmp_path, spared)
 
 
 def test_loop_that_is_not_of_the_revision(project: Path):
