@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,17 @@ def _wants_color() -> bool | None:
     import os
 
     return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
+
+
+_store_option = click.option(
+    "--store",
+    default=".looprig/history.db",
+    show_default=True,
+    envvar="LOOPRIG_STORE",
+    show_envvar=True,
+    metavar="FILE|URL|none",
+    help="Where runs are kept, for `looprig history`: a file, or postgresql://USER@HOST/DATABASE.",
+)
 
 
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,7 +157,8 @@ def _format(*layouts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     show_default=True,
     help="Where runs are recorded, for `looprig replay`.",
 )
-@click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option("--no-traces", is_flag=True, help="Make no recordings.")
+@_store_option
 @click.option(
     "--provider",
     "providers",
@@ -167,6 +179,7 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     """
     from looprig import suite
 
+    where = _where(given["store"])
     target = _target(given["spec"])
     settings = suite.Settings(
         seed=given["seed"],
@@ -183,7 +196,10 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
-    context.exit(_exit_code(done, error))
+    code = _exit_code(done, error)
+    if done:
+        _keep(where, lambda made: made.of_run(done, settings, code.name.lower(), error))
+    context.exit(code)
 
 
 def _parameters(given: Sequence[str]) -> dict[str, str]:
@@ -336,22 +352,85 @@ def _painted(verdict: str) -> str:
     return f"{click.style(word, fg='green' if word == 'PASSED' else 'red', bold=True)} {rest}"
 
 
-def _exit_code(done: Sequence[Any], error: str | None) -> int:
+def _where(store: str) -> str | None:
+    """Return the store that is meant, None for none, and refuse an address that cannot be one before anything runs."""
+    if "://" in store:
+        from looprig.store import StoreError, check_address
+
+        try:
+            check_address(store)
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+    return None if store == "none" else store
+
+
+def _keep(where: str | None, make: Callable[[Any], Any]) -> None:
+    """Save what was found. That it cannot be saved is said, and is no verdict on the loop: the exit code stays."""
+    if where is None:
+        return
+    from looprig import store
+    from looprig.report.table import visible
+    from looprig.store import made
+
+    try:
+        with store.open_store(where) as opened:
+            opened.save(make(made))
+    except store.StoreError as error:
+        click.echo(f"warning: this run was not kept: {visible(str(error))}; --store none keeps none", err=True)
+
+
+def _exit_code(done: Sequence[Any], error: str | None) -> Exit:
     if error is not None:
         return Exit.USAGE
     return Exit.VIOLATED if any(outcome.broken for _, outcome in done) else Exit.PASSED
 
 
+def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options with which `compare` takes its two sides from git."""
+    for option in reversed(
+        (
+            click.option(
+                "--rev",
+                "revisions",
+                multiple=True,
+                metavar="REV",
+                help="A git revision to compare, given twice: before and after. Given once, the files as they are now "
+                "(WORKTREE) are compared with it.",
+            ),
+            click.option(
+                "--setup",
+                metavar="COMMAND",
+                help="With --rev: what installs a revision, run in its files with a fresh environment active, as in "
+                "--setup 'pip install .'. Without it, revisions run in looprig's own environment.",
+            ),
+            click.option(
+                "--loop",
+                "specs",
+                multiple=True,
+                metavar="MODULE:FACTORY[,KEY=VALUE...]",
+                help="With --rev: the loop under test; given twice, that of each side. By default reference.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @cli.command("compare", epilog=EXIT_CODES)
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", required=False)
+@click.argument("after", required=False)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @_common
+@_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
 @_format("table", "json", "markdown")
+@_store_option
 @click.pass_context
-def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
+def compare_command(context: click.Context, /, before: str | None, after: str | None, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
+
+    With --rev the sides are two git revisions of one loop, and all arguments are scenarios. Each revision is
+    checked out elsewhere; your files, index and HEAD stay as they are.
 
     Exact metrics decide by one value. CPU times are medians of interleaved runs, and are shown, not judged.
     The exit code is about AFTER alone: 1 where it breaks an invariant.
@@ -359,13 +438,31 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
     looprig compare app.chat:old app.chat:new pending_calls --set turns=50
+    looprig compare --rev main --rev WORKTREE --loop app.chat:make_loop
     """
+    where = _where(given["store"])
+    if given["revisions"]:
+        compared = _compare_revisions([name for name in (before, after, *given["names"]) if name is not None], given)
+    else:
+        compared = _compare_targets(context, before, after, given)
+    _print_compared(compared, given["layout"])
+    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
+    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
+    context.exit(code)
+
+
+def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
     from looprig import compare, suite
     from looprig.content import ContentError
     from looprig.progress import progress
-    from looprig.report import comparison, results
     from looprig.subject import LoopError
 
+    for option, name in (("setup", "--setup"), ("specs", "--loop")):
+        if given[option]:
+            raise UsageProblem(f"{name} goes with --rev; two loops are compared with `looprig compare BEFORE AFTER`")
+    if before is None or after is None:
+        name = "BEFORE" if before is None else "AFTER"
+        raise click.MissingParameter(ctx=context, param_hint=f"'{name}'", param_type="argument")
     targets = (_target(before), _target(after))
     settings = suite.Settings(
         seed=given["seed"],
@@ -378,17 +475,146 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:
-            compared = compare.compare(targets, files, settings, given["rounds"], tell)
+            return compare.compare(targets, files, settings, given["rounds"], tell)
         except (LoopError, ContentError) as error:
             raise UsageProblem(str(error)) from error
-    match given["layout"]:
+
+
+def _compare_revisions(names: Sequence[str], given: Any) -> Any:
+    """Compare two revisions as two targets are compared, but each played in its own home."""
+    from looprig import suite
+    from looprig.content import ContentError
+    from looprig.progress import progress
+    from looprig.revisions import git, homes, play
+    from looprig.subject import LoopError
+
+    specs = _both("--loop", given["specs"] or ("reference",), None)
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    settings = suite.Settings(
+        seed=given["seed"],
+        parameters=_parameters(given["parameters"]),
+        clock=given["clock"],
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(names, settings)
+    try:
+        with (
+            homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
+            play.match(pair, specs, given["log"]) as match,
+            progress(len(files) * given["rounds"] * 2) as tell,
+        ):
+            for note in pair.notes:
+                _say(f"note: {note}")
+            return match.compare(files, play.with_clock(settings, match), given["rounds"], tell)
+    except (git.RevisionProblem, LoopError, ContentError) as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:
+    """Return an option's value of each side; given once, the *second* is that, or the same."""
+    if len(given) > 2:
+        raise UsageProblem(
+            f"{option} is given once or twice, for before and after; here it is given {len(given)} times"
+        )
+    return given[0], given[1] if len(given) == 2 else second or given[0]
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_compared(compared: Any, layout: str) -> None:
+    from looprig.report import comparison, results
+
+    match layout:
         case "json":
             click.echo(results.as_json(comparison.as_data(compared)))
         case "markdown":
             click.echo(comparison.as_markdown(compared))
         case _:
             click.echo(comparison.as_text(compared, _width()))
-    context.exit(Exit.VIOLATED if compared.after_breaks() else Exit.PASSED)
+
+
+@cli.command("gate", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option("--baseline", metavar="WHAT", help="What to compare with: a results file, or none; see [tool.looprig].")
+@click.option("--strict/--no-strict", default=None, help="Exit with 4 where something stays undecided.")
+@_format("table", "json", "junit", "github", "markdown")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write this format to this file; - is standard output. May be given several times.",
+)
+@click.pass_context
+def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) -> None:
+    """Judge the loop of [tool.looprig] in pyproject.toml by its invariants, limits and baseline; one exit code.
+
+    \b
+    looprig gate
+    looprig gate --baseline none --output json=baseline.json
+    looprig gate --baseline baseline.json --format github --output markdown=comment.md
+    """
+    from looprig.content import ContentError
+    from looprig.gate import config, run
+    from looprig.progress import progress
+    from looprig.report.gate_outputs import Output
+    from looprig.subject import LoopError
+
+    try:
+        outputs = [Output(given["layout"], "-"), *map(Output.parse, given["outputs"])]
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    _log_from(None)
+    try:
+        with _apart():
+            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names)
+            with progress(len(prepared.steps)) as tell:
+                gated = run.run(prepared, tell, strict=given["strict"])
+    except (config.ConfigError, LoopError, ContentError) as error:
+        problem = error if isinstance(error, config.ConfigError) else config.ConfigError(str(error))
+        _write_gate(problem, outputs)
+        raise UsageProblem(str(error)) from error
+    _write_gate(gated, outputs)
+    context.exit(gated.exit)
+
+
+def _write_gate(gated: Any, outputs: Sequence[Any]) -> None:
+    from looprig.report import gate_outputs
+
+    try:
+        printed = gate_outputs.write(gated, outputs, _width())
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for layout, text in printed:
+        body, newline, last = text.rpartition("\n")
+        click.echo(f"{body}{newline}{_painted(last)}" if layout == "table" and text else text)
+
+
+@cli.command("init")
+@click.option("--loop", "spec", metavar="MODULE:FACTORY", help="A loop that is there; then no adapter is written.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+def init_command(spec: str | None, dry_run: bool) -> None:
+    """Write what `looprig gate` needs: the configuration, an adapter, one test, a CI file. Overwrites nothing.
+
+    \b
+    looprig init
+    looprig init --loop app.chat:make_loop --dry-run
+    """
+    from looprig.gate import scaffold
+    from looprig.gate.config import ConfigError
+
+    try:
+        written = scaffold.init(Path.cwd(), spec, dry=dry_run)
+    except ConfigError as error:
+        raise UsageProblem(str(error)) from error
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for line in scaffold.lines(written, dry=dry_run):
+        click.echo(line)
+    click.echo("now: looprig gate; then put your own loop into what was written")
 
 
 @cli.command("report", epilog=EXIT_CODES)
@@ -756,6 +982,122 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
         raise UsageProblem(str(error)) from error
     click.echo(seen.text)
     context.exit(Exit.VIOLATED if seen.broken else Exit.PASSED)
+
+
+class _HistoryGroup(click.Group):
+    """Its first word may also be a scenario: `looprig history long_chat` is `looprig history show long_chat`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@cli.group("history", cls=_HistoryGroup, epilog=EXIT_CODES)
+def history_group() -> None:
+    """Show how metrics went from run to run, and where they changed: looprig keeps every run.
+
+    \b
+    looprig history                                what changed
+    looprig history long_chat --metric tokens_sent
+    looprig history runs
+    """
+
+
+def _opened(where: str) -> Any:
+    """Open a store that is there."""
+    from looprig.store import StoreError, StoreMissing, open_store
+
+    try:
+        return open_store(where, make=False)
+    except StoreMissing as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(Exit.NOTHING_RAN) from error
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
+
+
+@contextlib.contextmanager
+def _history(where: str) -> Iterator[Any]:
+    """Open a store that is there, and say in one line what is wrong with it."""
+    from looprig.store import StoreError
+
+    with _opened(where) as store:
+        try:
+            yield store
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+        except KeyError as error:
+            raise UsageProblem(str(error.args[0])) from error
+
+
+@history_group.command("show", epilog=EXIT_CODES)
+@click.argument("scenario", required=False)
+@click.option("--metric", help="This metric alone.")
+@click.option("--loop", help="This loop alone, as it was given to --loop.")
+@click.option("--last", default=200, show_default=True, type=click.IntRange(1), help="So many of the newest runs.")
+@click.option("--all", "everything", is_flag=True, help="Show what did not change, too.")
+@_format("table", "json", "markdown")
+@_store_option
+def history_show_command(scenario: str | None, metric: str | None, loop: str | None, **given: Any) -> None:
+    """Show how metrics went from run to run; of all scenarios, those that changed."""
+    from looprig.report import history
+    from looprig.report.results import as_json
+
+    with _history(given["store"]) as store:
+        runs = {run.id: run for run in store.runs(last=given["last"])}
+        trends = [history.trend(series) for series in store.series(scenario, metric, loop, last=given["last"])]
+    if not trends:
+        click.echo(f"no run of that in {store.name}; `looprig history runs` lists what there is", err=True)
+        raise SystemExit(Exit.NOTHING_RAN)
+    if given["layout"] == "json":
+        click.echo(as_json(history.as_data(trends, runs)))
+        return
+    everything = given["everything"] or bool(scenario or metric)
+    markdown = given["layout"] == "markdown"
+    click.echo(history.as_page(trends, runs, everything=everything, markdown=markdown, width=_width()))
+
+
+@history_group.command("runs")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="So many of the newest runs.")
+@_format("table", "json", "markdown")
+@_store_option
+def history_runs_command(last: int, layout: str, store: str) -> None:
+    """List the runs that are kept, with their numbers, commits and commands."""
+    from looprig.report import history, table
+    from looprig.report.results import as_json
+
+    with _history(store) as opened:
+        runs = opened.runs(last=last)
+    if layout == "json":
+        click.echo(as_json(history.runs_data(runs)))
+    elif layout == "markdown":
+        click.echo(table.as_markdown(history.runs_table(runs)))
+    else:
+        click.echo(table.as_text(history.runs_table(runs), _width()))
+
+
+@history_group.command("prune")
+@click.option("--keep", type=click.IntRange(0), help="Keep so many of the newest runs.")
+@click.option("--older-than", metavar="DAYS", help="Remove runs that are older: 90d, 12w.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what would go.")
+@_store_option
+def history_prune_command(keep: int | None, older_than: str | None, yes: bool, store: str) -> None:
+    """Remove old runs: those that --keep and --older-than both let go. Without --yes nothing is removed."""
+    from looprig.store import origin
+
+    if keep is None and older_than is None:
+        raise UsageProblem("say what may go: --keep N, --older-than 90d, or both")
+    try:
+        before = None if older_than is None else origin.ago(older_than)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    with _history(store) as opened:
+        gone = opened.prune(keep=keep, before=before, dry=not yes)
+        left = len(opened.runs()) - (0 if yes else len(gone))
+    numbers = f" ({gone[0].id} to {gone[-1].id})" if gone else ""
+    word = "removed" if yes else "would remove"
+    click.echo(f"{word} {len(gone)} runs{numbers}, {left} stay" + ("" if yes or not gone else "; --yes does it"))
 
 
 @cli.group("serve")

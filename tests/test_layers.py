@@ -14,7 +14,20 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {
+    "compare",
+    "paired",
+    "gate",
+    "store",
+    "trends",
+    "trimmers",
+    "conformance",
+    "server",
+    "phase3",
+    "report",
+    "replay",
+    "exits",
+}
 _SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
@@ -28,6 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "clock": set(),
     "progress": set(),
     "verdicts": set(),
+    "trends": set(),
     "home": set(),
     "loop": {"messages"},
     "trace": {"messages", "scenario", "loop"},
@@ -42,21 +56,28 @@ LAYERS: dict[str, set[str]] = {
     "runner": _PLAYED | {"subject"},
     "workload": _VALUES | {"loop", "clock", "script", "subject"},
     "content": {"scenario"},
+    "carry": {"content"},
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
     "counted": _ASSEMBLED | {"home", "workload"},
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
+    "paired": _ASSEMBLED | {"home", "workload"},
+    "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
-    "conformance": _ASSEMBLED | {"trimmers"},
+    "conformance": _ASSEMBLED | {"trimmers", "carry"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
+    "benchmarks": {"subject", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "growth"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits"},
+    "report": _ASSEMBLED
+    | {"growth", "compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN,
+    "cli": _SHOWN | {"benchmarks", "home", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }
