@@ -28,6 +28,7 @@ _SHOWN = _ASSEMBLED | {
     "replay",
     "exits",
 }
+_SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -59,6 +60,9 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "counted": _ASSEMBLED | {"home", "workload"},
+    "instructions": _ASSEMBLED | {"home", "workload", "counted"},
+    "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "paired": _ASSEMBLED | {"home", "workload"},
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
@@ -69,7 +73,7 @@ LAYERS: dict[str, set[str]] = {
     "phase3": _ASSEMBLED | {"compare"},
     "gate": _ASSEMBLED | {"compare", "home", "exits"},
     "report": _ASSEMBLED
-    | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
+    | {"growth", "compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
