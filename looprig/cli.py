@@ -410,6 +410,14 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="MODULE:FACTORY[,KEY=VALUE...]",
                 help="With --rev: the loop under test; given twice, that of each side. By default reference.",
             ),
+            click.option(
+                "--benchmarks",
+                multiple=True,
+                metavar="PATH",
+                help="With --rev: judge the benchmarks in these files, which are written for pytest-benchmark, and not "
+                "a loop.",
+            ),
+            click.option("-k", "expression", metavar="EXPR", help="With --benchmarks: only these, as for pytest."),
         )
     ):
         function = option(function)
@@ -423,6 +431,9 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
 @_common
 @_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
+@click.option("--no-cpu-time", is_flag=True, help="With --rev: judge no CPU time, only what is exact.")
+@click.option("--budget", type=float, help="Seconds for each CPU time.  [default: 30, and 60 for a benchmark]")
+@click.option("--strict", is_flag=True, help="Exit with 4 where a CPU time stays undecided.")
 @_format("table", "json", "markdown")
 @_store_option
 @click.pass_context
@@ -439,16 +450,31 @@ def compare_command(context: click.Context, /, before: str | None, after: str | 
     looprig compare reference,policy=end-of-turn reference,policy=grouped
     looprig compare app.chat:old app.chat:new pending_calls --set turns=50
     looprig compare --rev main --rev WORKTREE --loop app.chat:make_loop
+    looprig compare --rev main --benchmarks tests/perf
+    looprig compare 'before/*.json' 'after/*.json'
     """
     where = _where(given["store"])
+    if given["benchmarks"] or (before and after and _are_saved(before, after)):
+        context.exit(_compare_benchmarks(before, after, given))
     if given["revisions"]:
         compared = _compare_revisions([name for name in (before, after, *given["names"]) if name is not None], given)
     else:
         compared = _compare_targets(context, before, after, given)
     _print_compared(compared, given["layout"])
-    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
+    code = _code_of(compared, strict=given["strict"])
     _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
     context.exit(code)
+
+
+def _code_of(compared: Any, *, strict: bool) -> Exit:
+    from looprig.verdicts import Verdict
+
+    verdicts = {found.verdict for found in compared.judged}
+    if compared.after_breaks():
+        return Exit.VIOLATED
+    if Verdict.REGRESSED in verdicts:
+        return Exit.REGRESSED
+    return Exit.UNDECIDED if strict and Verdict.UNDECIDED in verdicts else Exit.PASSED
 
 
 def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
@@ -482,6 +508,8 @@ def _compare_targets(context: click.Context, before: str | None, after: str | No
 
 def _compare_revisions(names: Sequence[str], given: Any) -> Any:
     """Compare two revisions as two targets are compared, but each played in its own home."""
+    from dataclasses import replace
+
     from looprig import suite
     from looprig.content import ContentError
     from looprig.progress import progress
@@ -502,13 +530,95 @@ def _compare_revisions(names: Sequence[str], given: Any) -> Any:
         with (
             homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
             play.match(pair, specs, given["log"]) as match,
-            progress(len(files) * given["rounds"] * 2) as tell,
+            progress(len(files) * (given["rounds"] * 2 + (not given["no_cpu_time"]))) as tell,
         ):
             for note in pair.notes:
                 _say(f"note: {note}")
-            return match.compare(files, play.with_clock(settings, match), given["rounds"], tell)
+            settings = play.with_clock(settings, match)
+            compared = match.compare(files, settings, given["rounds"], tell)
+            return replace(compared, judged=_cpu_times(match, files, settings, given, tell))
     except (git.RevisionProblem, LoopError, ContentError) as error:
         raise UsageProblem(str(error)) from error
+
+
+def _are_saved(before: str, after: str) -> bool:
+    """Whether both sides are runs that pytest-benchmark has stored."""
+    return all(part.endswith(".json") for word in (before, after) for part in word.split(","))
+
+
+def _compare_benchmarks(before: str | None, after: str | None, given: Any) -> int:
+    """Judge users' benchmarks, on two revisions or in stored runs; return the exit code."""
+    from looprig import benchmarks
+
+    try:
+        if given["benchmarks"]:
+            sides, found = _time_benchmarks(before, given)
+        elif given["revisions"] or before is None or after is None:
+            raise UsageProblem("stored runs are compared as `looprig compare BEFORE.json AFTER.json`, without --rev")
+        else:
+            sides, found = (before, after), benchmarks.judge_saved(benchmarks.runs(before), benchmarks.runs(after))
+    except (benchmarks.SavedProblem, benchmarks.BenchmarkProblem) as error:
+        raise UsageProblem(str(error)) from error
+    if not found:
+        click.echo("nothing to compare: no benchmark was found", err=True)
+        return Exit.NOTHING_RAN
+    _print_benchmarks(found, sides, given["layout"])
+    return benchmarks.exit_code(found, strict=given["strict"])
+
+
+def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], Any]:
+    from looprig import benchmarks
+    from looprig.progress import progress
+    from looprig.revisions import git, homes
+
+    if not given["revisions"]:
+        raise UsageProblem("--benchmarks needs --rev, once or twice: what is to be compared?")
+    if stray is not None:
+        raise UsageProblem(f"--benchmarks plays no scenario, so there is nothing to do with {stray!r}; try -k")
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    arguments = [*given["benchmarks"], *(["-k", given["expression"]] if given["expression"] else [])]
+    try:
+        with homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair:
+            for note in pair.notes:
+                _say(f"note: {note}")
+            both = benchmarks.find_both(pair, arguments)
+            with progress(len(both)) as tell:
+                return pair.names, benchmarks.judge_benchmarks(both, _plan(given["budget"] or 60.0), tell)
+    except git.RevisionProblem as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
+    from looprig.report import benchmarks, results
+
+    match layout:
+        case "json":
+            click.echo(results.as_json(benchmarks.as_data(found, sides)))
+        case "markdown":
+            click.echo(benchmarks.as_markdown(found, sides))
+        case _:
+            click.echo(benchmarks.as_text(found, sides, _width()))
+
+
+def _cpu_times(match: Any, files: Sequence[Any], settings: Any, given: Any, tell: Any) -> Sequence[Any]:
+    """Judge the CPU time of two revisions; of loops that wait in real time, it is not what they cost."""
+    from looprig import paired
+    from looprig.progress import Tell
+
+    if given["no_cpu_time"] or settings.clock == "real":
+        return ()
+    done = len(files) * given["rounds"] * 2
+    further = Tell(lambda number, name: tell.step(done + number, name), tell.turn)
+    return paired.judge(match.jobs(files, settings), _plan(given["budget"] or 30.0), further)
+
+
+def _plan(budget_s: float) -> Any:
+    from looprig import paired
+
+    try:
+        return paired.Plan(budget_s=budget_s)
+    except ValueError as error:
+        raise UsageProblem(f"--budget: {error}") from error
 
 
 def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:

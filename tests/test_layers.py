@@ -29,7 +29,7 @@ _SHOWN = _ASSEMBLED | {
     "exits",
 }
 _COUNTING = {"counted", "instructions", "growth"}
-_SHOWN |= {"home", "workload"} | _COUNTING
+_SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -61,24 +61,24 @@ LAYERS: dict[str, set[str]] = {
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
-    "paired": _ASSEMBLED | {"home", "workload"},
-    "store": _ASSEMBLED | {"compare"},
     "counted": _ASSEMBLED | {"home", "workload"},
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
+    "paired": _ASSEMBLED | {"home", "workload"},
+    "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
-    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
-    "benchmarks": {"subject", "progress", "verdicts", "home", "paired", "revisions"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
+    "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
     "phase3": _ASSEMBLED | {"compare"},
     "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
     "report": _ASSEMBLED
-    | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits", "growth"},
+    | {"growth", "compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"benchmarks", "home", "revisions"},
+    "cli": _SHOWN | {"benchmarks", "home", "paired", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -136,15 +136,17 @@ def word_of(costs: Sequence[float], found: Ratios, limit: float) -> str:
     """Return how costs grow: flat, settled, growing, linear, quadratic; unclear where it is undecided.
 
     Each step of a line is twice as high as the one before, since the doublings are twice as long; that of a parabola
-    is four times as high. What the costs begin with does not count in that.
+    is four times as high. What the costs begin with does not count in that. Noisy costs take two steps at a time.
     """
     verdict = found.verdict(limit)
     if verdict is Verdict.UNDECIDED:
         return "unclear"
     if verdict is Verdict.UNCHANGED:
         return "flat" if found.whole.estimate <= math.log(limit) else "settled"
-    last, before = costs[-1] - costs[-2], costs[-2] - costs[-3]
+    exact = found.whole.lower == found.whole.upper
+    width = 1 if exact or len(costs) < 5 else 2
+    last, before = costs[-1] - costs[-1 - width], costs[-1 - width] - costs[-1 - 2 * width]
     if last <= 0 or before <= 0:
         return "growing"
-    power = math.log2(last / before)
+    power = math.log2(last / before) / width
     return "growing" if power < 0.5 else "linear" if power < 1.5 else "quadratic"
