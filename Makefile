@@ -60,7 +60,7 @@ lint: .venv/.stamp  ## Format the code, and mend what ruff can mend
 lock:  ## Write requirements.lock anew from pyproject.toml; needs uv
 	@test -n "$(UV)" || { echo "make lock needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --no-config \
-	  --python-version 3.11 --extra dev --extra otel --extra tokens pyproject.toml --output-file requirements.lock
+	  --python-version 3.11 --extra dev --extra otel --extra postgres --extra tokens pyproject.toml --output-file requirements.lock
 
 # Two environments: one package that asks for old versions would age all others.
 lock-frameworks:  ## Write the locks of the frameworks anew from looprig/conformance/*.in; needs uv

@@ -845,6 +845,7 @@ def _history(where: str) -> Iterator[Any]:
 
     with _opened(where) as store:
         try:
+            store.check()
             yield store
         except StoreError as error:
             raise UsageProblem(str(error)) from error

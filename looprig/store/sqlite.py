@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from looprig.store.database import Parameters
-from looprig.store.errors import StoreDamaged, StoreError, StoreMissing
+from looprig.store.errors import StoreDamaged, StoreError, StoreForeign, StoreMissing
 
 APPLICATION = 0x4C524947
 """Written into each file's header ("LRIG"), so that another program's database is never taken for a store."""
@@ -54,10 +54,11 @@ class SQLite:
 
     def _prepare(self, until: float) -> None:
         """Look whose file it is before anything is changed in it, and make commits durable."""
-        (application,) = self._connection.execute("pragma application_id").fetchone()
-        (tables,) = self._connection.execute("select count(*) from sqlite_master").fetchone()
+        with self.reading():  # in one look: another process may be making the tables at this moment
+            (tables,) = self._connection.execute("select count(*) from sqlite_master").fetchone()
+            (application,) = self._connection.execute("pragma application_id").fetchone()
         if application != APPLICATION and (application or tables):
-            raise StoreError(f"{self._path} is a database of another program; name another file with --store FILE")
+            raise StoreForeign(f"{self._path} is a database of another program; name another file with --store FILE")
         while True:
             try:
                 self._connection.execute("pragma journal_mode = wal")
@@ -112,6 +113,10 @@ class SQLite:
     def set_version(self, version: int) -> None:
         self.change(f"pragma application_id = {APPLICATION}")
         self.change(f"pragma user_version = {version}")
+
+    def problem(self) -> str | None:
+        (found,) = self.rows("pragma quick_check (1)")[0]
+        return None if found == "ok" else str(found).partition("\n")[2] or str(found)
 
     def shrink(self) -> None:
         self.change("vacuum")
