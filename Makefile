@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers peers conformance clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers crashes trends peers conformance clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -44,6 +44,14 @@ reference: .venv/.stamp  ## Measure the reference loop against its targets; writ
 providers: .venv/.stamp  ## Measure the strict model against its targets; writes reports/providers.md (minutes; needs wrk)
 	$(BIN)/python -m tests.perf.providers > reports/providers.md.new; missed=$$?; \
 	  mv reports/providers.md.new reports/providers.md; exit $$missed
+
+crashes: .venv/.stamp  ## Kill, cut off and damage the store; writes reports/store.md (minutes; needs a C compiler)
+	$(BIN)/python -m tests.perf.crashes > reports/store.md.new; missed=$$?; \
+	  mv reports/store.md.new reports/store.md; exit $$missed
+
+trends: .venv/.stamp  ## Measure what change points are found and missed; writes reports/trends.md
+	$(BIN)/python -m tests.perf.trends > reports/trends.md.new; missed=$$?; \
+	  mv reports/trends.md.new reports/trends.md; exit $$missed
 
 peers:  ## Install the mock server that the strict model is held against; needs npm
 	npm install --silent --no-audit --no-fund --prefix .looprig/peers @copilotkit/aimock@1.43.0

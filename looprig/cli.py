@@ -922,6 +922,22 @@ def history_prune_command(keep: int | None, older_than: str | None, yes: bool, s
     click.echo(f"{word} {len(gone)} runs{numbers}, {left} stay" + ("" if yes or not gone else "; --yes does it"))
 
 
+@history_group.command("salvage")
+@_store_option
+def history_salvage_command(store: str) -> None:
+    """Put what can be read of a damaged file into a new one; the damaged file is kept beside it."""
+    from looprig.report.history import salvaged
+    from looprig.store import StoreError, is_server
+    from looprig.store.salvage import salvage
+
+    if is_server(store):
+        raise UsageProblem("only files are salvaged; restore a server's store from the server's backup")
+    try:
+        click.echo(salvaged(salvage(Path(store)), store))
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
+
+
 @cli.group("serve")
 def serve_group() -> None:
     """Serve what a chat loop needs, over HTTP."""

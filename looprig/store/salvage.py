@@ -19,8 +19,8 @@ RUN_COLUMNS = ("id", "at", "kind", "verdict", "revision", "dirty", "machine", "p
 PART_COLUMNS = ("run_id", "number", "scenario", "loop", "record", "digest")
 
 PAGE = 4096
-ROWS_OF_A_PAGE = 100
-"""More rows than this do not fit on a page."""
+ROWS_OF_A_PAGE = 64
+"""More rows than this do not fit on a page: a digest alone has 32 bytes."""
 
 HEADER: Mapping[int, bytes] = {
     0: b"SQLite format 3\0",
@@ -129,6 +129,10 @@ def _rows(connection: sqlite3.Connection, copy: Path, table: str, columns: Seque
     """Yield every row that can be read, each looked up by itself: a page that is broken takes its own rows only."""
     connection.text_factory = lambda data: data.decode(errors="surrogateescape")
     query = f"select {', '.join(columns)} from {table} where rowid = ?"  # noqa: S608 - names of ours
+    try:
+        connection.execute(f"{query} limit 0", (1,))
+    except UNREADABLE:
+        return  # the tables' own description cannot be read, so no row can
     for number in _numbers(connection, copy, table):
         with suppress(*UNREADABLE):
             row = connection.execute(query, (number,)).fetchone()

@@ -77,13 +77,16 @@ class SQLite:
     def writing(self) -> AbstractContextManager[None]:
         return self._transaction("begin immediate")  # to wait for its turn now, and not fail in the middle
 
+    def _transaction(self, begin: str) -> AbstractContextManager[None]:
+        return self._between(begin, "commit")
+
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
+    def _between(self, begin: str, end: str) -> Iterator[None]:
         with self._told("written" if "immediate" in begin else "read"):
             self._connection.execute(begin)
             try:
                 yield
-                self._connection.execute("commit")
+                self._connection.execute(end)
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.execute("rollback")

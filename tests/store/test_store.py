@@ -29,7 +29,8 @@ from looprig.store import (
 )
 from looprig.store import store as store_module
 from looprig.store.record import machine_key, storable
-from tests.store.records import odd_records, record
+from tests.perf.crash_records import record
+from tests.store.records import odd_records
 
 VERSIONS = Path(__file__).parent / "versions"
 
