@@ -168,7 +168,7 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
     low, high = min(values), max(values)
     span = max(high - low, LEAST * abs(median(values)))
     if not span:
-        return BARS[3] * len(values)
+        return BARS[4] * len(values)
     base = (low + high - span) / 2
     return "".join(BARS[min(7, int((value - base) / span * 8))] for value in values)
 

@@ -76,6 +76,14 @@ class Store:
                 self._database.change(NEW_PART, rows)
         return number
 
+    def has(self, record: RunRecord) -> int | None:
+        """Return the number of a run that is *record* to the last value; None where there is none."""
+        columns = _run_columns(storable(record))
+        with self._database.reading():
+            found = self._runs("where digest = :digest order by id", {"digest": columns["digest"]})
+        same = (run.id for run in found if self.load(run.id) == storable(record))
+        return next(same, None)
+
     def load(self, number: int) -> RunRecord:
         """Return a run as it was saved.
 
