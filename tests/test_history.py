@@ -161,7 +161,7 @@ def test_history_of_one_metric(tmp_path: Path):
     made(tmp_path, runs=12, at=99)
     done = looprig("history", "long_conversation", "--metric", "requests", cwd=tmp_path)
 
-    assert "▅" * 12 in done.stdout
+    assert "▄" * 12 in done.stdout
     assert done.stdout.endswith("12 runs, 1 series: 0 changed, 1 did not\n")
 
 

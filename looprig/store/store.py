@@ -170,6 +170,8 @@ class Store:
         """Bring the tables to this version, step by step; a step that fails leaves the version before it."""
         with self._database.reading():
             version = self._database.version()
+        if version < 0:
+            raise self._damaged(f"its version is {version}")
         for number in range(version, VERSION):
             with self._database.writing():
                 if self._database.version() != number:

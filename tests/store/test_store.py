@@ -487,3 +487,17 @@ def test_machine_key():
     }
     assert "CPython 3.11, Linux, x86_64, EPYC, 2 cores" == machine_key({**machine, "cpu": "EPYC"})
     assert "" == machine_key({})
+
+
+def test_version_that_cannot_be(tmp_path: Path):
+    """
+    A version below nothing, which only damage writes, is damage.
+    """
+    path = tmp_path / "history.db"
+    open_store(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("pragma user_version = -7")
+    connection.close()
+
+    with pytest.raises(StoreDamaged, match="its version is -7"):
+        open_store(path)
