@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers peers conformance counts clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers counts crashes trends peers conformance clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -48,6 +48,13 @@ providers: .venv/.stamp  ## Measure the strict model against its targets; writes
 counts: .venv/.stamp  ## Show what exact counts and growth find; writes reports/counts.md (a quarter of an hour; needs valgrind)
 	$(BIN)/python -m tests.perf.counts > reports/counts.md.new; missed=$$?; \
 	  mv reports/counts.md.new reports/counts.md; exit $$missed
+crashes: .venv/.stamp  ## Kill, cut off and damage the store; writes reports/store.md (minutes; needs a C compiler)
+	$(BIN)/python -m tests.perf.crashes > reports/store.md.new; missed=$$?; \
+	  mv reports/store.md.new reports/store.md; exit $$missed
+
+trends: .venv/.stamp  ## Measure what change points are found and missed; writes reports/trends.md
+	$(BIN)/python -m tests.perf.trends > reports/trends.md.new; missed=$$?; \
+	  mv reports/trends.md.new reports/trends.md; exit $$missed
 
 peers:  ## Install the mock server that the strict model is held against; needs npm
 	npm install --silent --no-audit --no-fund --prefix .looprig/peers @copilotkit/aimock@1.43.0
@@ -64,7 +71,7 @@ lint: .venv/.stamp  ## Format the code, and mend what ruff can mend
 lock:  ## Write requirements.lock anew from pyproject.toml; needs uv
 	@test -n "$(UV)" || { echo "make lock needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --no-config \
-	  --python-version 3.11 --extra dev --extra otel --extra tokens pyproject.toml --output-file requirements.lock
+	  --python-version 3.11 --extra dev --extra otel --extra postgres --extra tokens pyproject.toml --output-file requirements.lock
 
 # Two environments: one package that asks for old versions would age all others.
 lock-frameworks:  ## Write the locks of the frameworks anew from looprig/conformance/*.in; needs uv

@@ -1105,7 +1105,7 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
 
 
 class _HistoryGroup(click.Group):
-    """Its first word may also be a scenario: `looprig history long_chat` is `looprig history show long_chat`."""
+    """Its first word may also be a scenario: `history long_chat` is `history show long_chat`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
@@ -1117,9 +1117,11 @@ class _HistoryGroup(click.Group):
 def history_group() -> None:
     """Show how metrics went from run to run, and where they changed: looprig keeps every run.
 
+    A word that is no command is a scenario.
+
     \b
     looprig history                                what changed
-    looprig history long_chat --metric tokens_sent
+    looprig history long_conversation --metric tokens_sent
     looprig history runs
     """
 
@@ -1128,6 +1130,8 @@ def _opened(where: str) -> Any:
     """Open a store that is there."""
     from looprig.store import StoreError, StoreMissing, open_store
 
+    if where == "none":
+        raise UsageProblem("no store to look at: --store and LOOPRIG_STORE say none")
     try:
         return open_store(where, make=False)
     except StoreMissing as error:
@@ -1144,6 +1148,7 @@ def _history(where: str) -> Iterator[Any]:
 
     with _opened(where) as store:
         try:
+            store.check()
             yield store
         except StoreError as error:
             raise UsageProblem(str(error)) from error
@@ -1218,6 +1223,40 @@ def history_prune_command(keep: int | None, older_than: str | None, yes: bool, s
     numbers = f" ({gone[0].id} to {gone[-1].id})" if gone else ""
     word = "removed" if yes else "would remove"
     click.echo(f"{word} {len(gone)} runs{numbers}, {left} stay" + ("" if yes or not gone else "; --yes does it"))
+
+
+@history_group.command("import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_store_option
+def history_import_command(files: Sequence[Path], store: str) -> None:
+    """Add results of pytest-benchmark (--benchmark-json) or of asv; what is there already is not added again."""
+    from looprig.store import StoreError, imports, open_store
+
+    try:
+        records = [imports.read(file) for file in files]
+        with open_store(store) as opened:
+            for file, record in zip(files, records, strict=True):
+                there = opened.has(record)
+                word = "is run" if there else "is now run"
+                click.echo(f"{file} {word} {there or opened.save(record)}: {len(record.parts)} benchmarks")
+    except (StoreError, ValueError) as error:
+        raise UsageProblem(str(error)) from error
+
+
+@history_group.command("salvage")
+@_store_option
+def history_salvage_command(store: str) -> None:
+    """Put what can be read of a damaged file into a new one; the damaged file is kept beside it."""
+    from looprig.report.history import salvaged
+    from looprig.store import StoreError, is_server
+    from looprig.store.salvage import salvage
+
+    if is_server(store):
+        raise UsageProblem("only files are salvaged; restore a server's store from the server's backup")
+    try:
+        click.echo(salvaged(salvage(Path(store)), store))
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
 
 
 @cli.group("serve")
