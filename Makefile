@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers peers conformance clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers peers conformance prediction clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -44,6 +44,21 @@ reference: .venv/.stamp  ## Measure the reference loop against its targets; writ
 providers: .venv/.stamp  ## Measure the strict model against its targets; writes reports/providers.md (minutes; needs wrk)
 	$(BIN)/python -m tests.perf.providers > reports/providers.md.new; missed=$$?; \
 	  mv reports/providers.md.new reports/providers.md; exit $$missed
+
+prediction: .venv/.stamp .looprig/learn/.stamp  ## Score memory prediction, with a learner; writes reports/prediction.md (minutes)
+	PYTHONPATH=.looprig/learn $(BIN)/looprig predict --format markdown > reports/prediction.md.new
+	mv reports/prediction.md.new reports/prediction.md
+
+# A folder beside the environment and not in it: the learner is 300 MB that nothing else needs.
+.looprig/learn/.stamp: looprig/prediction/learn.txt .venv/.stamp
+	rm -rf .looprig/learn
+ifdef UV
+	uv pip install --quiet --no-deps --python $(BIN)/python --target .looprig/learn --requirement looprig/prediction/learn.txt
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .looprig/learn \
+	  --requirement looprig/prediction/learn.txt
+endif
+	@touch $@
 
 peers:  ## Install the mock server that the strict model is held against; needs npm
 	npm install --silent --no-audit --no-fund --prefix .looprig/peers @copilotkit/aimock@1.43.0

@@ -14,7 +14,17 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {
+    "compare",
+    "prediction",
+    "trimmers",
+    "conformance",
+    "server",
+    "phase3",
+    "report",
+    "replay",
+    "exits",
+}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -47,8 +57,9 @@ LAYERS: dict[str, set[str]] = {
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers"},
     "server": _PLAYED | {"toolbox", "content"},
-    "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
+    "prediction": _ASSEMBLED,
+    "phase3": _ASSEMBLED | {"compare", "prediction"},
+    "report": _ASSEMBLED | {"compare", "prediction", "trimmers", "conformance", "server", "phase3"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},

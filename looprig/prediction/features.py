@@ -6,7 +6,7 @@ from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -15,6 +15,9 @@ class Size(NamedTuple):
 
     messages: float
     tokens: float
+
+
+NOTHING = Size(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ FEATURES = {
 }
 """What a prediction rests on, by name; the values of `Known.features` stand in this order."""
 
+_INDEX = {name: index for index, name in enumerate(FEATURES)}
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -71,6 +76,10 @@ class Known:
     turns: int
     grown: Size
 
+    def __getitem__(self, name: str) -> float:
+        """Return the feature called *name*."""
+        return self.features[_INDEX[name]]
+
 
 @dataclass(slots=True)
 class Past:
@@ -82,10 +91,10 @@ class Past:
     since_trim: int = 0
     trimmed_to: int = 0
     tools: int = 0
-    said: Size = Size(0, 0)
-    most: Size = Size(0, 0)
-    grown: Size = Size(0, 0)
-    peak: float = field(default=0)
+    said: Size = NOTHING
+    most: Size = NOTHING
+    grown: Size = NOTHING
+    peak: float = 0
 
     def add(self, turn: Played) -> None:
         """Take in a turn that is over."""
@@ -104,7 +113,7 @@ class Past:
         """Return what is known at the start of the next turn, whose user types *text_tokens* tokens."""
         count = max(1, self.turns)
         said, grown = _over(self.said, count), _over(self.grown, count)
-        last = self.last or Played(Size(0, 0), Size(0, 0), Size(0, 0))
+        last = self.last or Played(NOTHING, NOTHING, NOTHING)
         grown_last = growth(last.start, last.end)
         values = {
             "messages": start.messages,

@@ -33,8 +33,8 @@ class Boosting:
     """`sklearn.ensemble.HistGradientBoostingRegressor` on the growth, one for messages and one for tokens.
 
     All settings are the library's own, but for three. Predictors are scored by absolute error, so that is what it
-    minimises. It learns from all turns and keeps none back, and it does so in one thread: its figures repeat, and its CPU
-    time is that of its work and not of threads that wait for each other.
+    minimises. It learns from all turns and keeps none back, and it does so in one thread: its figures repeat, and its
+    CPU time is that of its work and not of threads that wait for each other.
     """
 
     name = "boosting"

@@ -60,7 +60,7 @@ def _spread(column: Sequence[float], centre: float) -> float:
 
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(mul, one, other))
+    return math.fsum(map(mul, one, other))
 
 
 def _products(columns: Sequence[Sequence[float]]) -> list[list[float]]:

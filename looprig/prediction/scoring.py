@@ -1,7 +1,7 @@
 """How far off predictions are, and whether a predictor does better than another one.
 
-Turns of one scenario resemble each other, so the scenario is what counts: each figure is taken within a scenario, and is
-then the mean over scenarios, each of which counts the same. An interval draws whole scenarios.
+Turns of one scenario resemble each other, so the scenario is what counts: each figure is taken within a scenario, and
+is then the mean over scenarios, each of which counts the same. An interval draws whole scenarios.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Score:
     """How far off one predictor is in one scenario, for one target.
 
     ``mae`` is the mean absolute error and ``p90`` the error that nine of ten turns do not exceed, in the target's unit.
-    ``relative`` is the sum of absolute errors by the sum of true lengths. ``near`` is the share of turns within `NEAR` of
-    the truth, ``over`` that of turns whose history ended further above the prediction than that: what a window with that
-    much room to spare would not have held.
+    ``relative`` is the sum of absolute errors by the sum of true lengths. ``near`` is the share of turns within `NEAR`
+    of the truth, ``over`` that of turns whose history ended further above the prediction than that: what a window with
+    that much room to spare would not have held.
     """
 
     turns: int
@@ -79,8 +79,8 @@ class Skill:
 def skill(errors: Mapping[str, float], others: Mapping[str, float]) -> Skill:
     """Return the skill of a predictor over another, from their relative errors by scenario.
 
-    The skill score of forecasts (Murphy, Monthly Weather Review 116, 1988) with the mean relative error; the interval is
-    a percentile bootstrap that draws scenarios, the same for both (Efron and Tibshirani, An Introduction to the
+    The skill score of forecasts (Murphy, Monthly Weather Review 116, 1988) with the mean relative error; the interval
+    is a percentile bootstrap that draws scenarios, the same for both (Efron and Tibshirani, An Introduction to the
     Bootstrap, 13.3). With a dozen scenarios it is somewhat too narrow.
     """
     names = sorted(errors)
@@ -97,7 +97,7 @@ def skill(errors: Mapping[str, float], others: Mapping[str, float]) -> Skill:
 
 
 def _skill(pairs: Sequence[tuple[float, float]]) -> float:
-    mine, its = (sum(side) for side in zip(*pairs, strict=True))
+    mine, its = sum(one for one, _ in pairs), sum(other for _, other in pairs)
     if its:
         return 1 - mine / its
     return 0.0 if not mine else -math.inf

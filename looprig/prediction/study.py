@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, product
 from statistics import fmean
 
 from looprig.content import ScenarioFile
@@ -18,7 +19,7 @@ from looprig.prediction.features import Size
 from looprig.prediction.linear import Linear
 from looprig.prediction.predictor import Predictor
 from looprig.prediction.scoring import Score, Skill, mean_of, score, skill
-from looprig.prediction.simple import LastValue, Mean
+from looprig.prediction.simple import LastValue, Mean, Sawtooth
 from looprig.prediction.turns import Sample, samples
 from looprig.progress import Tell
 from looprig.suite import Settings, steps
@@ -132,27 +133,36 @@ def study(targets: Sequence[Target], files: Sequence[ScenarioFile], settings: Se
             "a prediction is scored on a scenario, and on a seed, that it was not learned from: "
             "name at least two scenarios, and give at least --seeds 2"
         )
-    missing = learner.missing()
-    predictors: list[Predictor] = [LastValue(), Mean(), Linear()]
-    if missing is None:
-        predictors.append(learner.Boosting())
+    predictors = available()
     costs = {each.name: Cost() for each in predictors}
     scores: dict[tuple[str, str, str, str], Errors] = {}
-    turns = done = 0
+    turns = 0
+    done = count(1)
     for target in targets:
         played: list[Sample] = []
         for step in steps(files, target, settings):
             played += samples(step)
-            done += 1
-            tell.step(done, f"{step.file.name} seed {step.seed}")
+            tell.step(next(done), f"{step.file.name} seed {step.seed}")
         turns += len(played)
-        for way in HELD_OUT:
-            for predictor in predictors:
-                ends = predictions(predictor, played, way, costs[predictor.name])
-                for index, name in enumerate(TARGETS):
-                    scores[target.spec, way, name, predictor.name] = _by_scenario(played, ends, index)
+        for way, predictor in product(HELD_OUT, predictors):
+            ends = predictions(predictor, played, way, costs[predictor.name])
+            for index, name in enumerate(TARGETS):
+                scores[target.spec, way, name, predictor.name] = _by_scenario(played, ends, index)
+            tell.step(next(done), f"{predictor.name}, {way} turns of {target.spec}")
     names = [file.name for file in files]
-    return Study([target.spec for target in targets], names, settings, turns, predictors, scores, costs, missing)
+    specs = [target.spec for target in targets]
+    return Study(specs, names, settings, turns, predictors, scores, costs, learner.missing())
+
+
+def available() -> list[Predictor]:
+    """Return the predictors that run here, the simplest first."""
+    predictors: list[Predictor] = [LastValue(), Mean(), Sawtooth(), Linear()]
+    return predictors if learner.missing() else [*predictors, learner.Boosting()]
+
+
+def work(targets: Sequence[Target], files: Sequence[ScenarioFile], settings: Settings) -> int:
+    """Return how many steps `study` tells of."""
+    return len(targets) * (len(files) * settings.seeds + len(HELD_OUT) * len(available()))
 
 
 def predictions(predictor: Predictor, played: Sequence[Sample], way: str, cost: Cost) -> list[Size]:
@@ -173,12 +183,12 @@ def predictions(predictor: Predictor, played: Sequence[Sample], way: str, cost: 
 
 
 def _thinned(seen: Sequence[Sample]) -> list[Sample]:
-    """Return at most `LEARNED` turns of each scenario, evenly spaced: a few long ones must not be all that is learned."""
+    """Return at most `LEARNED` turns of each scenario, evenly spaced: long ones must not be all that is learned."""
     kept: list[Sample] = []
     for name in dict.fromkeys(sample.scenario for sample in seen):
         turns = [sample for sample in seen if sample.scenario == name]
-        count = min(LEARNED, len(turns))
-        kept += [turns[number * len(turns) // count] for number in range(count)]
+        size = min(LEARNED, len(turns))
+        kept += [turns[number * len(turns) // size] for number in range(size)]
     return kept
 
 

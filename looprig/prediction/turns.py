@@ -8,7 +8,7 @@ from typing import Any
 
 from looprig.messages import Message, message_from_dict
 from looprig.observe import TurnView, View
-from looprig.prediction.features import Known, Past, Played, Size
+from looprig.prediction.features import NOTHING, Known, Past, Played, Size
 from looprig.runner import RunOptions, run
 from looprig.subject import LoopError, blamed, history_of
 from looprig.suite import Step
@@ -65,7 +65,7 @@ class _Conversation:
     tokens: int = 0
     trims: int = 0
     trimmed_to: int = 0
-    end: Size = Size(0, 0)
+    end: Size = NOTHING
     """How the turn before ended."""
 
 
