@@ -46,7 +46,7 @@ providers: .venv/.stamp  ## Measure the strict model against its targets; writes
 	  mv reports/providers.md.new reports/providers.md; exit $$missed
 
 prediction: .venv/.stamp .looprig/learn/.stamp  ## Score memory prediction, with a learner; writes reports/prediction.md (minutes)
-	PYTHONPATH=.looprig/learn $(BIN)/looprig predict --format markdown > reports/prediction.md.new
+	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/looprig predict --format markdown > reports/prediction.md.new
 	mv reports/prediction.md.new reports/prediction.md
 
 # A folder beside the environment and not in it: the learner is 300 MB that nothing else needs.

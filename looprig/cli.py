@@ -704,7 +704,7 @@ def _trim_words(spec: str, given: dict[str, Any]) -> list[str]:
     "specs",
     multiple=True,
     metavar="MODULE:FACTORY[,KEY=VALUE...]",
-    help="A loop whose history is predicted. May be given several times.  [default: three of the reference loop's policies]",
+    help="A loop whose history is predicted. May be given several times.  [default: three reference loops]",
 )
 @_common
 @click.option(

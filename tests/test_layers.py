@@ -58,7 +58,7 @@ LAYERS: dict[str, set[str]] = {
     "conformance": _ASSEMBLED | {"trimmers"},
     "server": _PLAYED | {"toolbox", "content"},
     "prediction": _ASSEMBLED,
-    "phase3": _ASSEMBLED | {"compare", "prediction"},
+    "phase3": _ASSEMBLED | {"compare"},
     "report": _ASSEMBLED | {"compare", "prediction", "trimmers", "conformance", "server", "phase3"},
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},

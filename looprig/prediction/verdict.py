@@ -10,7 +10,7 @@ from itertools import product
 from statistics import fmean
 
 from looprig.prediction.learner import Boosting
-from looprig.prediction.scoring import Skill
+from looprig.prediction.scoring import Skill, skill
 from looprig.prediction.simple import LastValue
 from looprig.prediction.study import ALL, TARGETS, Study
 
@@ -20,6 +20,7 @@ class Worth(StrEnum):
 
     YES = "worth it"
     IN_PLACES = "worth it in places"
+    NOT_SHOWN = "not shown to be worth it"
     NO = "not worth it"
     NOT_RUN = "not run"
 
@@ -44,7 +45,23 @@ def winner(study: Study, way: str = "unseen") -> Winner:
 
 def overall(study: Study, way: str, predictor: str) -> float:
     """Return a predictor's mean relative error over loops, targets and scenarios."""
-    return fmean(study.relative(ALL, way, target, predictor) for target in TARGETS)
+    return fmean(errors(study, way, predictor).values())
+
+
+def errors(study: Study, way: str, predictor: str) -> dict[str, float]:
+    """Return a predictor's relative errors by scenario, each the mean over loops and targets."""
+    of = [study.errors(ALL, way, target, predictor) for target in TARGETS]
+    return {name: fmean(each[name] for each in of) for name in study.scenarios}
+
+
+def best_simple(study: Study) -> str:
+    """Return the predictor with the smallest error over all, the learner apart."""
+    return min(simple_ones(study), key=lambda name: overall(study, "unseen", name))
+
+
+def over_best_simple(study: Study) -> Skill:
+    """Return the learner's skill over the best simple predictor, over all loops and targets."""
+    return skill(errors(study, "unseen", Boosting.name), errors(study, "unseen", best_simple(study)))
 
 
 def against_simple(study: Study, way: str = "unseen") -> list[tuple[str, str, str, Skill]]:
@@ -68,15 +85,17 @@ def simple_ones(study: Study) -> Sequence[str]:
 def worth(study: Study) -> Worth:
     """Return whether the learner is worth it on scenarios that it has not seen.
 
-    It is where it is shown to be better than the best simple predictor in more than half of the cases, and worse in
-    none; it is not where it is shown to be better in none, or worse in as many as better.
+    The best simple predictor over all is what it has to beat over all. Where the interval of its skill holds 0 it is
+    not shown to, and where it lies below it does not. Where it lies above, but some case has a simple predictor that is
+    shown to be better, the learner is worth it in places.
     """
     if study.missing is not None:
         return Worth.NOT_RUN
-    shown = Counter(each.shown for *_, each in against_simple(study))
-    if not shown[1] or shown[-1] >= shown[1]:
-        return Worth.NO
-    return Worth.YES if not shown[-1] and 2 * shown[1] > shown.total() else Worth.IN_PLACES
+    shown = over_best_simple(study).shown
+    if shown != 1:
+        return Worth.NO if shown else Worth.NOT_SHOWN
+    worse = any(each.shown < 0 for *_, each in against_simple(study))
+    return Worth.IN_PLACES if worse else Worth.YES
 
 
 def sentences(study: Study) -> list[str]:
@@ -99,14 +118,15 @@ def _is_it_worth_it(study: Study) -> str:
     if verdict is Worth.NOT_RUN:
         return f"Whether a learner is worth it is not said, because it was not run: {study.missing}."
     shown = Counter(each.shown for *_, each in against_simple(study))
-    simple = min(simple_ones(study), key=lambda name: overall(study, "unseen", name))
+    simple, over = best_simple(study), over_best_simple(study)
     cost, others = (study.costs[name] for name in (Boosting.name, simple))
     return (
-        f"The learner ({Boosting.name}) is {verdict}: beside the best simple predictor of each case it is shown to be "
-        f"better in {shown[1]} of {shown.total()} and worse in {shown[-1]} (95 % intervals over scenarios), with "
-        f"{overall(study, 'unseen', Boosting.name):.1%} where the best simple one, {simple}, has "
-        f"{overall(study, 'unseen', simple):.1%}; a prediction costs it ~{cost.prediction_us:,.0f} us of CPU "
-        f"and {simple} ~{others.prediction_us:,.1f} us."
+        f"The learner ({Boosting.name}) is {verdict}: it is off by {overall(study, 'unseen', Boosting.name):.1%} where "
+        f"the best simple predictor, {simple}, is off by {overall(study, 'unseen', simple):.1%} (skill over it "
+        f"{over.value:+.2f}, 95 % interval over scenarios {over.low:+.2f} to {over.high:+.2f}), beside the best "
+        f"simple one of each case it is shown to be better in {shown[1]} of {shown.total()} and worse in {shown[-1]}, "
+        f"and a prediction costs it ~{cost.prediction_us:,.0f} us of CPU where {simple} takes "
+        f"~{others.prediction_us:,.1f} us."
     )
 
 

@@ -37,9 +37,9 @@ def _head(study: Study, command: str, machine: Mapping[str, str | int]) -> Itera
     yield (
         "What is predicted is the length of the history when a turn ends, from what is known when it starts. "
         f"{study.turns:,} turns were played: {len(study.scenarios)} scenarios with seeds {seeds[0]} to {seeds[1]} "
-        f"against {len(study.loops)} loops, and each loop was learned by itself. *Unseen* scores a scenario that nothing "
-        "was learned from, *known* one of its seeds where the others were. Figures with ~ are CPU times; all others "
-        "repeat."
+        f"against {len(study.loops)} loops, and each loop was learned by itself. *Unseen* scores a scenario that "
+        "nothing was learned from, *known* one of its seeds where the others were. Figures with ~ are CPU times; all "
+        "others repeat."
     )
 
 
