@@ -64,6 +64,7 @@ LAYERS: dict[str, set[str]] = {
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "paired": _ASSEMBLED | {"home", "workload"},
+    "layers": {"counted", "instructions", "paired", "progress", "verdicts"},
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
@@ -77,7 +78,7 @@ LAYERS: dict[str, set[str]] = {
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"benchmarks", "home", "paired", "revisions"},
+    "cli": _SHOWN | {"benchmarks", "layers", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }
