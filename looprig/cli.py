@@ -431,6 +431,7 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
 @_common
 @_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
+@click.option("--instructions", is_flag=True, help="With --rev: also count instructions, by valgrind; takes a while.")
 @click.option("--no-cpu-time", is_flag=True, help="With --rev: judge no CPU time, only what is exact.")
 @click.option("--budget", type=float, help="Seconds for each CPU time.  [default: 30, and 60 for a benchmark]")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a CPU time stays undecided.")
@@ -510,9 +511,9 @@ def _compare_revisions(names: Sequence[str], given: Any) -> Any:
     """Compare two revisions as two targets are compared, but each played in its own home."""
     from dataclasses import replace
 
-    from looprig import suite
+    from looprig import layers, suite
     from looprig.content import ContentError
-    from looprig.progress import progress
+    from looprig.progress import Tell, progress
     from looprig.revisions import git, homes, play
     from looprig.subject import LoopError
 
@@ -525,18 +526,24 @@ def _compare_revisions(names: Sequence[str], given: Any) -> Any:
         tokens=_tokens(given["tokens"]),
         scenario_paths=given["scenario_paths"],
     )
-    files = _files(names, settings)
+    files, wanted = _files(names, settings), _wanted(given)
+    done = len(files) * given["rounds"] * 2
+    if wanted.missing():
+        _say(f"note: instructions are not counted: {wanted.missing()}")
     try:
         with (
             homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
             play.match(pair, specs, given["log"]) as match,
-            progress(len(files) * (given["rounds"] * 2 + (not given["no_cpu_time"]))) as tell,
+            progress(done + wanted.steps(len(files))) as tell,
         ):
             for note in pair.notes:
                 _say(f"note: {note}")
             settings = play.with_clock(settings, match)
             compared = match.compare(files, settings, given["rounds"], tell)
-            return replace(compared, judged=_cpu_times(match, files, settings, given, tell))
+            if settings.clock == "real":  # counts and CPU times of a loop that waits are not what it costs
+                return compared
+            further = Tell(lambda number, name: tell.step(done + number, name), tell.turn)
+            return replace(compared, judged=layers.look(match.jobs(files, settings), wanted, further))
     except (git.RevisionProblem, LoopError, ContentError) as error:
         raise UsageProblem(str(error)) from error
 
@@ -583,7 +590,7 @@ def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], An
                 _say(f"note: {note}")
             both = benchmarks.find_both(pair, arguments)
             with progress(len(both)) as tell:
-                return pair.names, benchmarks.judge_benchmarks(both, _plan(given["budget"] or 60.0), tell)
+                return pair.names, benchmarks.judge_benchmarks(both, _plan(given["budget"]), tell)
     except git.RevisionProblem as error:
         raise UsageProblem(str(error)) from error
 
@@ -600,23 +607,22 @@ def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
             click.echo(benchmarks.as_text(found, sides, _width()))
 
 
-def _cpu_times(match: Any, files: Sequence[Any], settings: Any, given: Any, tell: Any) -> Sequence[Any]:
-    """Judge the CPU time of two revisions; of loops that wait in real time, it is not what they cost."""
-    from looprig import paired
-    from looprig.progress import Tell
+def _wanted(given: Any) -> Any:
+    from looprig import layers
 
-    if given["no_cpu_time"] or settings.clock == "real":
-        return ()
-    done = len(files) * given["rounds"] * 2
-    further = Tell(lambda number, name: tell.step(done + number, name), tell.turn)
-    return paired.judge(match.jobs(files, settings), _plan(given["budget"] or 30.0), further)
+    budget = {} if given["budget"] is None else {"budget_s": given["budget"]}
+    try:
+        return layers.Wanted(instructions=given["instructions"], cpu_time=not given["no_cpu_time"], **budget)
+    except ValueError as error:
+        raise UsageProblem(f"--budget: {error}") from error
 
 
-def _plan(budget_s: float) -> Any:
+def _plan(budget_s: float | None) -> Any:
+    """Return how benchmarks are judged: each interpreter starts a pytest, so that they take longer."""
     from looprig import paired
 
     try:
-        return paired.Plan(budget_s=budget_s)
+        return paired.Plan(budget_s=60.0 if budget_s is None else budget_s)
     except ValueError as error:
         raise UsageProblem(f"--budget: {error}") from error
 

@@ -66,6 +66,7 @@ LAYERS: dict[str, set[str]] = {
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "paired": _ASSEMBLED | {"home", "workload"},
+    "layers": {"counted", "instructions", "paired", "progress", "verdicts"},
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
@@ -92,7 +93,7 @@ LAYERS: dict[str, set[str]] = {
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"benchmarks", "home", "paired", "revisions"},
+    "cli": _SHOWN | {"benchmarks", "layers", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -104,7 +104,7 @@ def tables(compared: Compared) -> list[Table]:
     if worse.rows:
         made.append(worse)
     if compared.judged:
-        made.append(judged.table("judged in pairs", "scenario", compared.judged))
+        made.append(judged.table("counted and timed", "scenario", compared.judged))
     return made
 
 

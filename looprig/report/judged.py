@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from looprig.report.figures import count
+from looprig.report.figures import count, of_unit
 from looprig.report.table import Column, Table
 from looprig.verdicts import Comparison, Verdict
 
@@ -16,8 +16,9 @@ def table(title: str, noun: str, found: Sequence[Comparison]) -> Table:
     rows = [
         [
             each.scenario,
-            _time(each.before),
-            _time(each.after),
+            each.metric,
+            _value(each.before, each.unit),
+            _value(each.after, each.unit),
             "-" if each.ratio is None else _percent(each.ratio),
             "-" if each.interval is None else " to ".join(map(_percent, each.interval)),
             str(each.verdict),
@@ -26,6 +27,7 @@ def table(title: str, noun: str, found: Sequence[Comparison]) -> Table:
     ]
     columns = [
         Column(noun),
+        Column("metric"),
         Column("before", "right", 3),
         Column("after", "right", 2),
         Column("change", "right"),
@@ -35,13 +37,15 @@ def table(title: str, noun: str, found: Sequence[Comparison]) -> Table:
     return Table(title, columns, rows, _notes(noun, found))
 
 
-def _time(microseconds: float | None) -> str:
-    if microseconds is None:
+def _value(value: float | None, unit: str) -> str:
+    if value is None:
         return "-"
-    for limit, factor, unit in ((1.0, 1e3, "ns"), (1e3, 1.0, "us"), (1e6, 1e-3, "ms")):
-        if microseconds < limit:
-            return f"{microseconds * factor:,.1f} {unit}"
-    return f"{microseconds / 1e6:,.2f} s"
+    if unit != "us":
+        return of_unit(value, unit) if unit == "bytes" or value >= 100 else f"{value:,.1f}"
+    for limit, factor, name in ((1.0, 1e3, "ns"), (1e3, 1.0, "us"), (1e6, 1e-3, "ms")):
+        if value < limit:
+            return f"{value * factor:,.1f} {name}"
+    return f"{value / 1e6:,.2f} s"
 
 
 def _percent(ratio: float) -> str:
@@ -49,11 +53,14 @@ def _percent(ratio: float) -> str:
 
 
 def _notes(noun: str, found: Sequence[Comparison]) -> list[str]:
-    methods = [f"judged by: {method}" for method in dict.fromkeys(each.method for each in found if each.method)]
+    methods = [
+        f"{each.metric}: {each.method}" for each in {each.metric: each for each in found if each.method}.values()
+    ]
+    many = len({each.metric for each in found}) > 1
     about: dict[str, list[str]] = {}
     for each in found:
         if each.note:
-            about.setdefault(each.note, []).append(each.scenario)
+            about.setdefault(f"{each.metric}: {each.note}" if many else each.note, []).append(each.scenario)
     return [
         *methods,
         *(f"{names[0] if len(names) == 1 else count(len(names), noun)}: {note}" for note, names in about.items()),
