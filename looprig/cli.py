@@ -385,17 +385,64 @@ def _exit_code(done: Sequence[Any], error: str | None) -> Exit:
     return Exit.VIOLATED if any(outcome.broken for _, outcome in done) else Exit.PASSED
 
 
+def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options with which `compare` takes its two sides from git."""
+    for option in reversed(
+        (
+            click.option(
+                "--rev",
+                "revisions",
+                multiple=True,
+                metavar="REV",
+                help="A git revision to compare, given twice: before and after. Given once, the files as they are now "
+                "(WORKTREE) are compared with it.",
+            ),
+            click.option(
+                "--setup",
+                metavar="COMMAND",
+                help="With --rev: what installs a revision, run in its files with a fresh environment active, as in "
+                "--setup 'pip install .'. Without it, revisions run in looprig's own environment.",
+            ),
+            click.option(
+                "--loop",
+                "specs",
+                multiple=True,
+                metavar="MODULE:FACTORY[,KEY=VALUE...]",
+                help="With --rev: the loop under test; given twice, that of each side. By default reference.",
+            ),
+            click.option(
+                "--benchmarks",
+                multiple=True,
+                metavar="PATH",
+                help="With --rev: judge the benchmarks in these files, which are written for pytest-benchmark, and not "
+                "a loop.",
+            ),
+            click.option("-k", "expression", metavar="EXPR", help="With --benchmarks: only these, as for pytest."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @cli.command("compare", epilog=EXIT_CODES)
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", required=False)
+@click.argument("after", required=False)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @_common
+@_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
+@click.option("--instructions", is_flag=True, help="With --rev: also count instructions, by valgrind; takes a while.")
+@click.option("--no-cpu-time", is_flag=True, help="With --rev: judge no CPU time, only what is exact.")
+@click.option("--budget", type=float, help="Seconds for each CPU time.  [default: 30, and 60 for a benchmark]")
+@click.option("--strict", is_flag=True, help="Exit with 4 where a CPU time stays undecided.")
 @_format("table", "json", "markdown")
 @_store_option
 @click.pass_context
-def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
+def compare_command(context: click.Context, /, before: str | None, after: str | None, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
+
+    With --rev the sides are two git revisions of one loop, and all arguments are scenarios. Each revision is
+    checked out elsewhere; your files, index and HEAD stay as they are.
 
     Exact metrics decide by one value. CPU times are medians of interleaved runs, and are shown, not judged.
     The exit code is about AFTER alone: 1 where it breaks an invariant.
@@ -403,14 +450,46 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
     looprig compare app.chat:old app.chat:new pending_calls --set turns=50
+    looprig compare --rev main --rev WORKTREE --loop app.chat:make_loop
+    looprig compare --rev main --benchmarks tests/perf
+    looprig compare 'before/*.json' 'after/*.json'
     """
+    where = _where(given["store"])
+    if given["benchmarks"] or (before and after and _are_saved(before, after)):
+        context.exit(_compare_benchmarks(before, after, given))
+    if given["revisions"]:
+        compared = _compare_revisions([name for name in (before, after, *given["names"]) if name is not None], given)
+    else:
+        compared = _compare_targets(context, before, after, given)
+    _print_compared(compared, given["layout"])
+    code = _code_of(compared, strict=given["strict"])
+    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
+    context.exit(code)
+
+
+def _code_of(compared: Any, *, strict: bool) -> Exit:
+    from looprig.verdicts import Verdict
+
+    verdicts = {found.verdict for found in compared.judged}
+    if compared.after_breaks():
+        return Exit.VIOLATED
+    if Verdict.REGRESSED in verdicts:
+        return Exit.REGRESSED
+    return Exit.UNDECIDED if strict and Verdict.UNDECIDED in verdicts else Exit.PASSED
+
+
+def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
     from looprig import compare, suite
     from looprig.content import ContentError
     from looprig.progress import progress
-    from looprig.report import comparison, results
     from looprig.subject import LoopError
 
-    where = _where(given["store"])
+    for option, name in (("setup", "--setup"), ("specs", "--loop")):
+        if given[option]:
+            raise UsageProblem(f"{name} goes with --rev; two loops are compared with `looprig compare BEFORE AFTER`")
+    if before is None or after is None:
+        name = "BEFORE" if before is None else "AFTER"
+        raise click.MissingParameter(ctx=context, param_hint=f"'{name}'", param_type="argument")
     targets = (_target(before), _target(after))
     settings = suite.Settings(
         seed=given["seed"],
@@ -423,19 +502,245 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
     _log_from(given["log"])
     with progress(len(files) * given["rounds"] * 2) as tell, _apart():
         try:
-            compared = compare.compare(targets, files, settings, given["rounds"], tell)
+            return compare.compare(targets, files, settings, given["rounds"], tell)
         except (LoopError, ContentError) as error:
             raise UsageProblem(str(error)) from error
-    match given["layout"]:
+
+
+def _compare_revisions(names: Sequence[str], given: Any) -> Any:
+    """Compare two revisions as two targets are compared, but each played in its own home."""
+    from dataclasses import replace
+
+    from looprig import layers, suite
+    from looprig.content import ContentError
+    from looprig.progress import Tell, progress
+    from looprig.revisions import git, homes, play
+    from looprig.subject import LoopError
+
+    specs = _both("--loop", given["specs"] or ("reference",), None)
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    settings = suite.Settings(
+        seed=given["seed"],
+        parameters=_parameters(given["parameters"]),
+        clock=given["clock"],
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files, wanted = _files(names, settings), _wanted(given)
+    done = len(files) * given["rounds"] * 2
+    if wanted.missing():
+        _say(f"note: instructions are not counted: {wanted.missing()}")
+    try:
+        with (
+            homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
+            play.match(pair, specs, given["log"]) as match,
+            progress(done + wanted.steps(len(files))) as tell,
+        ):
+            for note in pair.notes:
+                _say(f"note: {note}")
+            settings = play.with_clock(settings, match)
+            compared = match.compare(files, settings, given["rounds"], tell)
+            if settings.clock == "real":  # counts and CPU times of a loop that waits are not what it costs
+                return compared
+            further = Tell(lambda number, name: tell.step(done + number, name), tell.turn)
+            return replace(compared, judged=layers.look(match.jobs(files, settings), wanted, further))
+    except (git.RevisionProblem, LoopError, ContentError) as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _are_saved(before: str, after: str) -> bool:
+    """Whether both sides are runs that pytest-benchmark has stored."""
+    return all(part.endswith(".json") for word in (before, after) for part in word.split(","))
+
+
+def _compare_benchmarks(before: str | None, after: str | None, given: Any) -> int:
+    """Judge users' benchmarks, on two revisions or in stored runs; return the exit code."""
+    from looprig import benchmarks
+
+    try:
+        if given["benchmarks"]:
+            sides, found = _time_benchmarks(before, given)
+        elif given["revisions"] or before is None or after is None:
+            raise UsageProblem("stored runs are compared as `looprig compare BEFORE.json AFTER.json`, without --rev")
+        else:
+            sides, found = (before, after), benchmarks.judge_saved(benchmarks.runs(before), benchmarks.runs(after))
+    except (benchmarks.SavedProblem, benchmarks.BenchmarkProblem) as error:
+        raise UsageProblem(str(error)) from error
+    if not found:
+        click.echo("nothing to compare: no benchmark was found", err=True)
+        return Exit.NOTHING_RAN
+    _print_benchmarks(found, sides, given["layout"])
+    return benchmarks.exit_code(found, strict=given["strict"])
+
+
+def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], Any]:
+    from looprig import benchmarks
+    from looprig.progress import progress
+    from looprig.revisions import git, homes
+
+    if not given["revisions"]:
+        raise UsageProblem("--benchmarks needs --rev, once or twice: what is to be compared?")
+    if stray is not None:
+        raise UsageProblem(f"--benchmarks plays no scenario, so there is nothing to do with {stray!r}; try -k")
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    arguments = [*given["benchmarks"], *(["-k", given["expression"]] if given["expression"] else [])]
+    try:
+        with homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair:
+            for note in pair.notes:
+                _say(f"note: {note}")
+            both = benchmarks.find_both(pair, arguments)
+            with progress(len(both)) as tell:
+                return pair.names, benchmarks.judge_benchmarks(both, _plan(given["budget"]), tell)
+    except git.RevisionProblem as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
+    from looprig.report import benchmarks, results
+
+    match layout:
+        case "json":
+            click.echo(results.as_json(benchmarks.as_data(found, sides)))
+        case "markdown":
+            click.echo(benchmarks.as_markdown(found, sides))
+        case _:
+            click.echo(benchmarks.as_text(found, sides, _width()))
+
+
+def _wanted(given: Any) -> Any:
+    from looprig import layers
+
+    budget = {} if given["budget"] is None else {"budget_s": given["budget"]}
+    try:
+        return layers.Wanted(instructions=given["instructions"], cpu_time=not given["no_cpu_time"], **budget)
+    except ValueError as error:
+        raise UsageProblem(f"--budget: {error}") from error
+
+
+def _plan(budget_s: float | None) -> Any:
+    """Return how benchmarks are judged: each interpreter starts a pytest, so that they take longer."""
+    from looprig import paired
+
+    try:
+        return paired.Plan(budget_s=60.0 if budget_s is None else budget_s)
+    except ValueError as error:
+        raise UsageProblem(f"--budget: {error}") from error
+
+
+def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:
+    """Return an option's value of each side; given once, the *second* is that, or the same."""
+    if len(given) > 2:
+        raise UsageProblem(
+            f"{option} is given once or twice, for before and after; here it is given {len(given)} times"
+        )
+    return given[0], given[1] if len(given) == 2 else second or given[0]
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_compared(compared: Any, layout: str) -> None:
+    from looprig.report import comparison, results
+
+    match layout:
         case "json":
             click.echo(results.as_json(comparison.as_data(compared)))
         case "markdown":
             click.echo(comparison.as_markdown(compared))
         case _:
             click.echo(comparison.as_text(compared, _width()))
-    code = Exit.VIOLATED if compared.after_breaks() else Exit.PASSED
-    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
-    context.exit(code)
+
+
+@cli.command("gate", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--baseline",
+    metavar="WHAT",
+    help="What to compare with: a git revision, a results file (.json), store (the last run that passed), or none. "
+    "By default the one of [tool.looprig].",
+)
+@click.option("--strict/--no-strict", default=None, help="Exit with 4 where something stays undecided.")
+@_format("table", "json", "junit", "github", "markdown")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write this format to this file; - is standard output. May be given several times.",
+)
+@_store_option
+@click.pass_context
+def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) -> None:
+    """Judge the loop of [tool.looprig] in pyproject.toml by its invariants, limits and baseline; one exit code.
+
+    \b
+    looprig gate
+    looprig gate --baseline origin/main --strict
+    looprig gate --baseline none --output json=baseline.json
+    looprig gate --baseline baseline.json --format github --output markdown=comment.md
+    """
+    from looprig.content import ContentError
+    from looprig.gate import config, run
+    from looprig.progress import progress
+    from looprig.report.gate_outputs import Output
+    from looprig.subject import LoopError
+
+    try:
+        outputs = [Output(given["layout"], "-"), *map(Output.parse, given["outputs"])]
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    where = _where(given["store"])
+    _log_from(None)
+    try:
+        with _apart():
+            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names, where)
+            with progress(prepared.work) as tell:
+                gated = run.run(prepared, tell, _say, strict=given["strict"])
+    except (config.ConfigError, LoopError, ContentError) as error:
+        problem = error if isinstance(error, config.ConfigError) else config.ConfigError(str(error))
+        _write_gate(problem, outputs)
+        raise UsageProblem(str(error)) from error
+    _write_gate(gated, outputs)
+    if gated.played:
+        _keep(where, lambda made: made.record("gate", gated.exit.name.lower(), *run.kept(gated)))
+    context.exit(gated.exit)
+
+
+def _write_gate(gated: Any, outputs: Sequence[Any]) -> None:
+    from looprig.report import gate_outputs
+
+    try:
+        printed = gate_outputs.write(gated, outputs, _width())
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for layout, text in printed:
+        body, newline, last = text.rpartition("\n")
+        click.echo(f"{body}{newline}{_painted(last)}" if layout == "table" and text else text)
+
+
+@cli.command("init")
+@click.option("--loop", "spec", metavar="MODULE:FACTORY", help="A loop that is there; then no adapter is written.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+def init_command(spec: str | None, dry_run: bool) -> None:
+    """Write what `looprig gate` needs: the configuration, an adapter, one test, a CI file. Overwrites nothing.
+
+    \b
+    looprig init
+    looprig init --loop app.chat:make_loop --dry-run
+    """
+    from looprig.gate import scaffold
+    from looprig.gate.config import ConfigError
+
+    try:
+        written = scaffold.init(Path.cwd(), spec, dry=dry_run)
+    except ConfigError as error:
+        raise UsageProblem(str(error)) from error
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for line in scaffold.lines(written, dry=dry_run):
+        click.echo(line)
+    click.echo("now: looprig gate; then put your own loop into what was written")
 
 
 @cli.command("report", epilog=EXIT_CODES)
@@ -742,6 +1047,75 @@ def _trim_words(spec: str, given: dict[str, Any]) -> list[str]:
         for text in given[name]:
             words += [option, text]
     return [*words, "--only", given["only"]] if given["only"] else words
+
+
+@cli.command("predict", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--loop",
+    "specs",
+    multiple=True,
+    metavar="MODULE:FACTORY[,KEY=VALUE...]",
+    help="A loop whose history is predicted. May be given several times.  [default: three reference loops]",
+)
+@_common
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds of each scenario, from --seed on."
+)
+@_format("table", "json", "markdown")
+def predict_command(names: Sequence[str], specs: Sequence[str], **given: Any) -> None:
+    """Predict how long a history will be when a turn ends, from what is known when it starts, and score that.
+
+    Simple predictors and a learner (it needs looprig[learn]) are scored on scenarios that nothing was learned from. Who
+    wins is a finding and no failure: the exit code is 0 once everything is measured.
+
+    \b
+    looprig predict
+    looprig predict --loop app.chat:make_loop --seeds 5 --format markdown
+    """
+    from looprig import suite
+    from looprig.prediction import study
+    from looprig.report import prediction, results
+
+    targets = [_target(spec) for spec in specs or study.LOOPS]
+    settings = suite.Settings(
+        seed=given["seed"],
+        seeds=given["seeds"],
+        parameters=_parameters(given["parameters"]),
+        clock=_clock(given["clock"], *targets),
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(names, settings)
+    _log_from(given["log"])
+    found = _predicted(targets, files, settings)
+    match given["layout"]:
+        case "json":
+            click.echo(results.as_json(prediction.as_data(found)))
+        case "markdown":
+            click.echo(prediction.page(found, _command_line(), suite.machine()))
+        case _:
+            click.echo(prediction.text(found, _width()))
+
+
+def _predicted(targets: Sequence[Any], files: Sequence[Any], settings: Any) -> Any:
+    from looprig.content import ContentError
+    from looprig.prediction import study
+    from looprig.progress import progress
+    from looprig.subject import LoopError
+
+    with progress(study.work(targets, files, settings)) as tell, _apart():
+        try:
+            return study.study(targets, files, settings, tell)
+        except (LoopError, ContentError, study.CannotPredict) as error:
+            raise UsageProblem(str(error)) from error
+
+
+def _command_line() -> str:
+    """Return the command that was given, to stand beside what it printed."""
+    import shlex
+
+    return shlex.join(["looprig", *sys.argv[1:]])
 
 
 @cli.command("list")

@@ -16,8 +16,11 @@ _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "me
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
 _SHOWN = _ASSEMBLED | {
     "compare",
+    "paired",
+    "gate",
     "store",
     "trends",
+    "prediction",
     "trimmers",
     "conformance",
     "server",
@@ -26,6 +29,8 @@ _SHOWN = _ASSEMBLED | {
     "replay",
     "exits",
 }
+_COUNTING = {"counted", "instructions", "growth"}
+_SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -53,19 +58,42 @@ LAYERS: dict[str, set[str]] = {
     "runner": _PLAYED | {"subject"},
     "workload": _VALUES | {"loop", "clock", "script", "subject"},
     "content": {"scenario"},
+    "carry": {"content"},
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "counted": _ASSEMBLED | {"home", "workload"},
+    "instructions": _ASSEMBLED | {"home", "workload", "counted"},
+    "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
+    "paired": _ASSEMBLED | {"home", "workload"},
+    "layers": {"counted", "instructions", "paired", "progress", "verdicts"},
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
-    "conformance": _ASSEMBLED | {"trimmers"},
+    "conformance": _ASSEMBLED | {"trimmers", "carry"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
+    "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
+    "prediction": _ASSEMBLED,
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3", "store", "trends"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
+    "report": _ASSEMBLED
+    | {
+        "growth",
+        "compare",
+        "prediction",
+        "trimmers",
+        "conformance",
+        "server",
+        "phase3",
+        "store",
+        "trends",
+        "gate",
+        "exits",
+    },
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN,
+    "cli": _SHOWN | {"benchmarks", "layers", "revisions"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }
