@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,53 +66,15 @@ def _wants_color() -> bool | None:
     return False if os.environ.get("NO_COLOR") else True if os.environ.get("FORCE_COLOR") else None
 
 
-def _percent(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
-    """Read a share as people write it: ``2`` and ``2%`` are 0.02."""
-    try:
-        return float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no percentage: write a number such as 2 or 2%") from None
-
-
-def _timing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of what judges CPU time."""
-    for option in reversed(
-        (
-            click.option("--cpu-time", is_flag=True, help="Judge CPU time, too: some seconds for each scenario."),
-            click.option(
-                "--budget",
-                default=30.0,
-                show_default=True,
-                type=click.FloatRange(0, min_open=True),
-                metavar="SECONDS",
-                help="Time for each scenario; what is not certain then is undecided.",
-            ),
-            click.option(
-                "--margin",
-                default="2%",
-                show_default=True,
-                callback=_percent,
-                metavar="PERCENT",
-                help="Changes up to this count as none.",
-            ),
-            click.option(
-                "--reach",
-                default="5%",
-                show_default=True,
-                callback=_percent,
-                metavar="PERCENT",
-                help="Changes beyond this are not missed.",
-            ),
-            click.option(
-                "--control",
-                is_flag=True,
-                help="Time a second copy of BEFORE, too: where it differs from BEFORE the machine is unfit.",
-            ),
-            click.option("--strict", is_flag=True, help="Exit 3 where CPU time regressed, 4 where it is undecided."),
-        )
-    ):
-        function = option(function)
-    return function
+_store_option = click.option(
+    "--store",
+    default=".looprig/history.db",
+    show_default=True,
+    envvar="LOOPRIG_STORE",
+    show_envvar=True,
+    metavar="FILE|URL|none",
+    help="Where runs are kept, for `looprig history`: a file, or postgresql://USER@HOST/DATABASE.",
+)
 
 
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -195,7 +157,8 @@ def _format(*layouts: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     show_default=True,
     help="Where runs are recorded, for `looprig replay`.",
 )
-@click.option("--no-traces", is_flag=True, help="Record nothing.")
+@click.option("--no-traces", is_flag=True, help="Make no recordings.")
+@_store_option
 @click.option(
     "--provider",
     "providers",
@@ -216,6 +179,7 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     """
     from looprig import suite
 
+    where = _where(given["store"])
     target = _target(given["spec"])
     settings = suite.Settings(
         seed=given["seed"],
@@ -232,7 +196,10 @@ def run_command(context: click.Context, /, **given: Any) -> None:
     _log_from(given["log"])
     done, error = _play(list(suite.steps(files, target, settings)), settings)
     _print_run(done, settings, given["layout"], error)
-    context.exit(_exit_code(done, error))
+    code = _exit_code(done, error)
+    if done:
+        _keep(where, lambda made: made.of_run(done, settings, code.name.lower(), error))
+    context.exit(code)
 
 
 def _parameters(given: Sequence[str]) -> dict[str, str]:
@@ -385,42 +352,199 @@ def _painted(verdict: str) -> str:
     return f"{click.style(word, fg='green' if word == 'PASSED' else 'red', bold=True)} {rest}"
 
 
-def _exit_code(done: Sequence[Any], error: str | None) -> int:
+def _where(store: str) -> str | None:
+    """Return the store that is meant, None for none, and refuse an address that cannot be one before anything runs."""
+    if "://" in store:
+        from looprig.store import StoreError, check_address
+
+        try:
+            check_address(store)
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+    return None if store == "none" else store
+
+
+def _keep(where: str | None, make: Callable[[Any], Any]) -> None:
+    """Save what was found. That it cannot be saved is said, and is no verdict on the loop: the exit code stays."""
+    if where is None:
+        return
+    from looprig import store
+    from looprig.report.table import visible
+    from looprig.store import made
+
+    try:
+        with store.open_store(where) as opened:
+            opened.save(make(made))
+    except store.StoreError as error:
+        click.echo(f"warning: this run was not kept: {visible(str(error))}; --store none keeps none", err=True)
+
+
+def _exit_code(done: Sequence[Any], error: str | None) -> Exit:
     if error is not None:
         return Exit.USAGE
     return Exit.VIOLATED if any(outcome.broken for _, outcome in done) else Exit.PASSED
 
 
+def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options with which `compare` takes its two sides from git."""
+    for option in reversed(
+        (
+            click.option(
+                "--rev",
+                "revisions",
+                multiple=True,
+                metavar="REV",
+                help="A git revision to compare, given twice: before and after. Given once, the files as they are now "
+                "(WORKTREE) are compared with it.",
+            ),
+            click.option(
+                "--setup",
+                metavar="COMMAND",
+                help="With --rev: what installs a revision, run in its files with a fresh environment active, as in "
+                "--setup 'pip install .'. Without it, revisions run in looprig's own environment.",
+            ),
+            click.option(
+                "--loop",
+                "specs",
+                multiple=True,
+                metavar="MODULE:FACTORY[,KEY=VALUE...]",
+                help="With --rev: the loop under test; given twice, that of each side. By default reference.",
+            ),
+            click.option(
+                "--benchmarks",
+                multiple=True,
+                metavar="PATH",
+                help="With --rev: judge the benchmarks in these files, which are written for pytest-benchmark, and not "
+                "a loop.",
+            ),
+            click.option("-k", "expression", metavar="EXPR", help="With --benchmarks: only these, as for pytest."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def _percent(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
+    """Read a share as people write it: ``2`` and ``2%`` are 0.02."""
+    try:
+        return float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no percentage: write a number such as 2 or 2%") from None
+
+
+def _judging(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the layers that look behind the exact metrics."""
+    for option in reversed(
+        (
+            click.option(
+                "--cpu-time/--no-cpu-time",
+                default=None,
+                help="Judge CPU time: some seconds for each scenario. By default with --rev only.",
+            ),
+            click.option("--instructions", is_flag=True, help="Count instructions, by valgrind; takes a while."),
+            click.option(
+                "--budget",
+                type=click.FloatRange(0, min_open=True),
+                metavar="SECONDS",
+                help="Time for each CPU time; undecided is what is not certain then.  [default: 30; 60 a benchmark]",
+            ),
+            click.option(
+                "--margin",
+                default="2%",
+                show_default=True,
+                callback=_percent,
+                metavar="PERCENT",
+                help="Changes of CPU time up to this count as none.",
+            ),
+            click.option(
+                "--reach",
+                default="5%",
+                show_default=True,
+                callback=_percent,
+                metavar="PERCENT",
+                help="Changes of CPU time beyond this are not missed.",
+            ),
+            click.option(
+                "--control",
+                is_flag=True,
+                help="Time a second copy of BEFORE, too: where it differs from BEFORE the machine is unfit.",
+            ),
+            click.option("--strict", is_flag=True, help="Exit with 4 where a verdict stays undecided."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @cli.command("compare", epilog=EXIT_CODES)
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", required=False)
+@click.argument("after", required=False)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
 @_common
+@_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
-@_timing
+@_judging
 @_format("table", "json", "markdown")
+@_store_option
 @click.pass_context
-def compare_command(context: click.Context, /, before: str, after: str, **given: Any) -> None:
+def compare_command(context: click.Context, /, before: str | None, after: str | None, **given: Any) -> None:
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
 
-    Exact metrics decide by one value, in seconds for all scenarios. CPU time needs some seconds for each, so it is
-    judged on request (--cpu-time): both sides in fresh interpreters on one core, until the verdict is certain.
-    The exit code is about AFTER alone: 1 where it breaks an invariant; with --strict also 3 where its CPU time
-    regressed, and 4 where that is undecided.
+    With --rev the sides are two git revisions of one loop, and all arguments are scenarios. Each revision is
+    checked out elsewhere; your files, index and HEAD stay as they are.
+
+    Exact metrics decide by one value, in seconds for all scenarios. CPU time needs some seconds for each: both sides
+    in fresh interpreters on one core, until the verdict is certain. So it is judged with --rev, and else on request.
+    The exit code is 1 where AFTER breaks an invariant, 3 where a count or a CPU time regressed, and with --strict 4
+    where one is undecided; what the exact metrics say is left to whoever reads it.
 
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
-    looprig compare app.chat:old app.chat:new pending_calls --cpu-time --set messages=200
+    looprig compare app.chat:old app.chat:new pending_calls --cpu-time --set turns=50
+    looprig compare --rev main --rev WORKTREE --loop app.chat:make_loop
+    looprig compare --rev main --benchmarks tests/perf
+    looprig compare 'before/*.json' 'after/*.json'
     """
-    import dataclasses
+    where = _where(given["store"])
+    if given["benchmarks"] or (before and after and _are_saved(before, after)):
+        context.exit(_compare_benchmarks(before, after, given))
+    if given["revisions"]:
+        compared = _compare_revisions([name for name in (before, after, *given["names"]) if name is not None], given)
+    else:
+        compared = _compare_targets(context, before, after, given)
+    _print_compared(compared, given["layout"])
+    code = _code_of(compared, strict=given["strict"])
+    _keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
+    context.exit(code)
 
-    from looprig import compare, paired, suite
+
+def _code_of(compared: Any, *, strict: bool) -> Exit:
+    from looprig.verdicts import Verdict
+
+    verdicts = {found.verdict for found in compared.judged}
+    if compared.after_breaks():
+        return Exit.VIOLATED
+    if Verdict.REGRESSED in verdicts:
+        return Exit.REGRESSED
+    return Exit.UNDECIDED if strict and Verdict.UNDECIDED in verdicts else Exit.PASSED
+
+
+def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
+    from dataclasses import replace
+
+    from looprig import compare, layers, suite
     from looprig.content import ContentError
     from looprig.home import Party, here
+    from looprig.paired import jobs_of
     from looprig.progress import progress
-    from looprig.report import comparison, results
     from looprig.subject import LoopError
 
+    for option, name in (("setup", "--setup"), ("specs", "--loop")):
+        if given[option]:
+            raise UsageProblem(f"{name} goes with --rev; two loops are compared with `looprig compare BEFORE AFTER`")
+    if before is None or after is None:
+        name = "BEFORE" if before is None else "AFTER"
+        raise click.MissingParameter(ctx=context, param_hint=f"'{name}'", param_type="argument")
     targets = (_target(before), _target(after))
     settings = suite.Settings(
         seed=given["seed"],
@@ -430,41 +554,132 @@ def compare_command(context: click.Context, /, before: str, after: str, **given:
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
-    plan = _plan(given)
+    wanted = _wanted(given, cpu_time=False)
     _log_from(given["log"])
     try:
         with progress(len(files) * given["rounds"] * 2) as tell, _apart():
             compared = compare.compare(targets, files, settings, given["rounds"], tell)
-        if plan is not None:
-            scenarios = [suite.Step(file, settings.seed, targets[0], settings).scenario() for file in files]
-            jobs = paired.jobs_of(scenarios, Party(here(), before), Party(here(), after))
-            with progress(len(jobs)) as tell:
-                compared = dataclasses.replace(compared, timed=paired.judge(jobs, plan, tell))
+        if not wanted.any:
+            return compared
+        scenarios = [suite.Step(file, settings.seed, targets[0], settings).scenario() for file in files]
+        jobs = jobs_of(scenarios, Party(here(), before), Party(here(), after))
+        with progress(wanted.steps(len(jobs))) as tell:
+            return replace(compared, judged=layers.look(jobs, wanted, tell))
     except (LoopError, ContentError) as error:
         raise UsageProblem(str(error)) from error
-    match given["layout"]:
-        case "json":
-            click.echo(results.as_json(comparison.as_data(compared)))
-        case "markdown":
-            click.echo(comparison.as_markdown(compared))
-        case _:
-            click.echo(comparison.as_text(compared, _width()))
-    context.exit(Exit.VIOLATED if compared.after_breaks() else _strictly(given["strict"], compared.timed))
 
 
-def _plan(given: dict[str, Any]) -> Any:
-    """Return how CPU time is judged; None where it is not."""
-    from looprig.paired import Plan
+def _compare_revisions(names: Sequence[str], given: Any) -> Any:
+    """Compare two revisions as two targets are compared, but each played in its own home."""
+    from dataclasses import replace
 
-    if not given["cpu_time"]:
-        asked = [f"--{name}" for name in ("budget", "margin", "reach", "control", "strict") if _was_given(name)]
-        if asked:
-            raise UsageProblem(f"{asked[0]} is about CPU time: add --cpu-time")
-        return None
+    from looprig import layers, suite
+    from looprig.content import ContentError
+    from looprig.progress import Tell, progress
+    from looprig.revisions import git, homes, play
+    from looprig.subject import LoopError
+
+    specs = _both("--loop", given["specs"] or ("reference",), None)
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    settings = suite.Settings(
+        seed=given["seed"],
+        parameters=_parameters(given["parameters"]),
+        clock=given["clock"],
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files, wanted = _files(names, settings), _wanted(given, cpu_time=True)
+    done = len(files) * given["rounds"] * 2
     try:
-        return Plan(margin=given["margin"], reach=given["reach"], budget_s=given["budget"], control=given["control"])
-    except ValueError as error:
+        with (
+            homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
+            play.match(pair, specs, given["log"]) as match,
+            progress(done + wanted.steps(len(files))) as tell,
+        ):
+            for note in pair.notes:
+                _say(f"note: {note}")
+            settings = play.with_clock(settings, match)
+            compared = match.compare(files, settings, given["rounds"], tell)
+            if settings.clock == "real":  # counts and CPU times of a loop that waits are not what it costs
+                return compared
+            further = Tell(lambda number, name: tell.step(done + number, name), tell.turn)
+            return replace(compared, judged=layers.look(match.jobs(files, settings), wanted, further))
+    except (git.RevisionProblem, LoopError, ContentError) as error:
         raise UsageProblem(str(error)) from error
+
+
+def _are_saved(before: str, after: str) -> bool:
+    """Whether both sides are runs that pytest-benchmark has stored."""
+    return all(part.endswith(".json") for word in (before, after) for part in word.split(","))
+
+
+def _compare_benchmarks(before: str | None, after: str | None, given: Any) -> int:
+    """Judge users' benchmarks, on two revisions or in stored runs; return the exit code."""
+    from looprig import benchmarks
+
+    try:
+        if given["benchmarks"]:
+            sides, found = _time_benchmarks(before, given)
+        elif given["revisions"] or before is None or after is None:
+            raise UsageProblem("stored runs are compared as `looprig compare BEFORE.json AFTER.json`, without --rev")
+        else:
+            sides, found = (before, after), benchmarks.judge_saved(benchmarks.runs(before), benchmarks.runs(after))
+    except (benchmarks.SavedProblem, benchmarks.BenchmarkProblem) as error:
+        raise UsageProblem(str(error)) from error
+    if not found:
+        click.echo("nothing to compare: no benchmark was found", err=True)
+        return Exit.NOTHING_RAN
+    _print_benchmarks(found, sides, given["layout"])
+    return benchmarks.exit_code(found, strict=given["strict"])
+
+
+def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], Any]:
+    from looprig import benchmarks
+    from looprig.progress import progress
+    from looprig.revisions import git, homes
+
+    if not given["revisions"]:
+        raise UsageProblem("--benchmarks needs --rev, once or twice: what is to be compared?")
+    if stray is not None:
+        raise UsageProblem(f"--benchmarks plays no scenario, so there is nothing to do with {stray!r}; try -k")
+    words = _both("--rev", given["revisions"], git.WORKTREE)
+    arguments = [*given["benchmarks"], *(["-k", given["expression"]] if given["expression"] else [])]
+    try:
+        with homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair:
+            for note in pair.notes:
+                _say(f"note: {note}")
+            both = benchmarks.find_both(pair, arguments)
+            with progress(len(both)) as tell:
+                return pair.names, benchmarks.judge_benchmarks(both, _plan(given, 60.0), tell)
+    except git.RevisionProblem as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
+    from looprig.report import benchmarks, results
+
+    match layout:
+        case "json":
+            click.echo(results.as_json(benchmarks.as_data(found, sides)))
+        case "markdown":
+            click.echo(benchmarks.as_markdown(found, sides))
+        case _:
+            click.echo(benchmarks.as_text(found, sides, _width()))
+
+
+def _wanted(given: Any, *, cpu_time: bool) -> Any:
+    """Return the layers that are to look; *cpu_time* says whether CPU time is judged where nobody said anything."""
+    from looprig import layers
+
+    timed = cpu_time if given["cpu_time"] is None else given["cpu_time"]
+    asked = [name for name in ("budget", "margin", "reach", "control") if _was_given(name)]
+    if asked and not timed:
+        raise UsageProblem(f"--{asked[0]} is about CPU time: add --cpu-time")
+    counts = cpu_time or timed or given["instructions"]
+    wanted = layers.Wanted(counts, given["instructions"], _plan(given, 30.0) if timed else None)
+    if wanted.missing():
+        _say(f"note: instructions are not counted: {wanted.missing()}")
+    return wanted
 
 
 def _was_given(name: str) -> bool:
@@ -472,13 +687,135 @@ def _was_given(name: str) -> bool:
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def _strictly(strict: bool, timed: Sequence[Any]) -> Exit:
-    from looprig.verdicts import Verdict
+def _plan(given: Any, budget_s: float) -> Any:
+    """Return how CPU time is judged, with *budget_s* seconds where nobody said anything."""
+    from looprig import paired
 
-    verdicts = {found.verdict for found in timed} if strict else set()
-    if Verdict.REGRESSED in verdicts:
-        return Exit.REGRESSED
-    return Exit.UNDECIDED if Verdict.UNDECIDED in verdicts else Exit.PASSED
+    try:
+        return paired.Plan(
+            margin=given["margin"],
+            reach=given["reach"],
+            budget_s=given["budget"] or budget_s,
+            control=given["control"],
+        )
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+
+
+def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:
+    """Return an option's value of each side; given once, the *second* is that, or the same."""
+    if len(given) > 2:
+        raise UsageProblem(
+            f"{option} is given once or twice, for before and after; here it is given {len(given)} times"
+        )
+    return given[0], given[1] if len(given) == 2 else second or given[0]
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _print_compared(compared: Any, layout: str) -> None:
+    from looprig.report import comparison, results
+
+    match layout:
+        case "json":
+            click.echo(results.as_json(comparison.as_data(compared)))
+        case "markdown":
+            click.echo(comparison.as_markdown(compared))
+        case _:
+            click.echo(comparison.as_text(compared, _width()))
+
+
+@cli.command("gate", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--baseline",
+    metavar="WHAT",
+    help="What to compare with: a git revision, a results file (.json), store (the last run that passed), or none. "
+    "By default the one of [tool.looprig].",
+)
+@click.option("--strict/--no-strict", default=None, help="Exit with 4 where something stays undecided.")
+@_format("table", "json", "junit", "github", "markdown")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write this format to this file; - is standard output. May be given several times.",
+)
+@_store_option
+@click.pass_context
+def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) -> None:
+    """Judge the loop of [tool.looprig] in pyproject.toml by its invariants, limits and baseline; one exit code.
+
+    \b
+    looprig gate
+    looprig gate --baseline origin/main --strict
+    looprig gate --baseline none --output json=baseline.json
+    looprig gate --baseline baseline.json --format github --output markdown=comment.md
+    """
+    from looprig.content import ContentError
+    from looprig.gate import config, run
+    from looprig.progress import progress
+    from looprig.report.gate_outputs import Output
+    from looprig.subject import LoopError
+
+    try:
+        outputs = [Output(given["layout"], "-"), *map(Output.parse, given["outputs"])]
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    where = _where(given["store"])
+    _log_from(None)
+    try:
+        with _apart():
+            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names, where)
+            with progress(prepared.work) as tell:
+                gated = run.run(prepared, tell, _say, strict=given["strict"])
+    except (config.ConfigError, LoopError, ContentError) as error:
+        problem = error if isinstance(error, config.ConfigError) else config.ConfigError(str(error))
+        _write_gate(problem, outputs)
+        raise UsageProblem(str(error)) from error
+    _write_gate(gated, outputs)
+    if gated.played:
+        _keep(where, lambda made: made.record("gate", gated.exit.name.lower(), *run.kept(gated)))
+    context.exit(gated.exit)
+
+
+def _write_gate(gated: Any, outputs: Sequence[Any]) -> None:
+    from looprig.report import gate_outputs
+
+    try:
+        printed = gate_outputs.write(gated, outputs, _width())
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for layout, text in printed:
+        body, newline, last = text.rpartition("\n")
+        click.echo(f"{body}{newline}{_painted(last)}" if layout == "table" and text else text)
+
+
+@cli.command("init")
+@click.option("--loop", "spec", metavar="MODULE:FACTORY", help="A loop that is there; then no adapter is written.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+def init_command(spec: str | None, dry_run: bool) -> None:
+    """Write what `looprig gate` needs: the configuration, an adapter, one test, a CI file. Overwrites nothing.
+
+    \b
+    looprig init
+    looprig init --loop app.chat:make_loop --dry-run
+    """
+    from looprig.gate import scaffold
+    from looprig.gate.config import ConfigError
+
+    try:
+        written = scaffold.init(Path.cwd(), spec, dry=dry_run)
+    except ConfigError as error:
+        raise UsageProblem(str(error)) from error
+    except OSError as error:
+        raise UsageProblem(f"cannot write {error.filename}: {error.strerror}") from error
+    for line in scaffold.lines(written, dry=dry_run):
+        click.echo(line)
+    click.echo("now: looprig gate; then put your own loop into what was written")
 
 
 @cli.command("report", epilog=EXIT_CODES)
@@ -787,6 +1124,75 @@ def _trim_words(spec: str, given: dict[str, Any]) -> list[str]:
     return [*words, "--only", given["only"]] if given["only"] else words
 
 
+@cli.command("predict", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--loop",
+    "specs",
+    multiple=True,
+    metavar="MODULE:FACTORY[,KEY=VALUE...]",
+    help="A loop whose history is predicted. May be given several times.  [default: three reference loops]",
+)
+@_common
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds of each scenario, from --seed on."
+)
+@_format("table", "json", "markdown")
+def predict_command(names: Sequence[str], specs: Sequence[str], **given: Any) -> None:
+    """Predict how long a history will be when a turn ends, from what is known when it starts, and score that.
+
+    Simple predictors and a learner (it needs looprig[learn]) are scored on scenarios that nothing was learned from. Who
+    wins is a finding and no failure: the exit code is 0 once everything is measured.
+
+    \b
+    looprig predict
+    looprig predict --loop app.chat:make_loop --seeds 5 --format markdown
+    """
+    from looprig import suite
+    from looprig.prediction import study
+    from looprig.report import prediction, results
+
+    targets = [_target(spec) for spec in specs or study.LOOPS]
+    settings = suite.Settings(
+        seed=given["seed"],
+        seeds=given["seeds"],
+        parameters=_parameters(given["parameters"]),
+        clock=_clock(given["clock"], *targets),
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(names, settings)
+    _log_from(given["log"])
+    found = _predicted(targets, files, settings)
+    match given["layout"]:
+        case "json":
+            click.echo(results.as_json(prediction.as_data(found)))
+        case "markdown":
+            click.echo(prediction.page(found, _command_line(), suite.machine()))
+        case _:
+            click.echo(prediction.text(found, _width()))
+
+
+def _predicted(targets: Sequence[Any], files: Sequence[Any], settings: Any) -> Any:
+    from looprig.content import ContentError
+    from looprig.prediction import study
+    from looprig.progress import progress
+    from looprig.subject import LoopError
+
+    with progress(study.work(targets, files, settings)) as tell, _apart():
+        try:
+            return study.study(targets, files, settings, tell)
+        except (LoopError, ContentError, study.CannotPredict) as error:
+            raise UsageProblem(str(error)) from error
+
+
+def _command_line() -> str:
+    """Return the command that was given, to stand beside what it printed."""
+    import shlex
+
+    return shlex.join(["looprig", *sys.argv[1:]])
+
+
 @cli.command("list")
 @click.option(
     "--scenarios",
@@ -846,6 +1252,161 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
         raise UsageProblem(str(error)) from error
     click.echo(seen.text)
     context.exit(Exit.VIOLATED if seen.broken else Exit.PASSED)
+
+
+class _HistoryGroup(click.Group):
+    """Its first word may also be a scenario: `history long_chat` is `history show long_chat`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@cli.group("history", cls=_HistoryGroup, epilog=EXIT_CODES)
+def history_group() -> None:
+    """Show how metrics went from run to run, and where they changed: looprig keeps every run.
+
+    A word that is no command is a scenario.
+
+    \b
+    looprig history                                what changed
+    looprig history long_conversation --metric tokens_sent
+    looprig history runs
+    """
+
+
+def _opened(where: str) -> Any:
+    """Open a store that is there."""
+    from looprig.store import StoreError, StoreMissing, open_store
+
+    if where == "none":
+        raise UsageProblem("no store to look at: --store and LOOPRIG_STORE say none")
+    try:
+        return open_store(where, make=False)
+    except StoreMissing as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(Exit.NOTHING_RAN) from error
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
+
+
+@contextlib.contextmanager
+def _history(where: str) -> Iterator[Any]:
+    """Open a store that is there, and say in one line what is wrong with it."""
+    from looprig.store import StoreError
+
+    with _opened(where) as store:
+        try:
+            store.check()
+            yield store
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+        except KeyError as error:
+            raise UsageProblem(str(error.args[0])) from error
+
+
+@history_group.command("show", epilog=EXIT_CODES)
+@click.argument("scenario", required=False)
+@click.option("--metric", help="This metric alone.")
+@click.option("--loop", help="This loop alone, as it was given to --loop.")
+@click.option("--last", default=200, show_default=True, type=click.IntRange(1), help="So many of the newest runs.")
+@click.option("--all", "everything", is_flag=True, help="Show what did not change, too.")
+@_format("table", "json", "markdown")
+@_store_option
+def history_show_command(scenario: str | None, metric: str | None, loop: str | None, **given: Any) -> None:
+    """Show how metrics went from run to run; of all scenarios, those that changed."""
+    from looprig.report import history
+    from looprig.report.results import as_json
+
+    with _history(given["store"]) as store:
+        runs = {run.id: run for run in store.runs(last=given["last"])}
+        trends = [history.trend(series) for series in store.series(scenario, metric, loop, last=given["last"])]
+    if not trends:
+        click.echo(f"no run of that in {store.name}; `looprig history runs` lists what there is", err=True)
+        raise SystemExit(Exit.NOTHING_RAN)
+    if given["layout"] == "json":
+        click.echo(as_json(history.as_data(trends, runs)))
+        return
+    everything = given["everything"] or bool(scenario or metric)
+    markdown = given["layout"] == "markdown"
+    click.echo(history.as_page(trends, runs, everything=everything, markdown=markdown, width=_width()))
+
+
+@history_group.command("runs")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="So many of the newest runs.")
+@_format("table", "json", "markdown")
+@_store_option
+def history_runs_command(last: int, layout: str, store: str) -> None:
+    """List the runs that are kept, with their numbers, commits and commands."""
+    from looprig.report import history, table
+    from looprig.report.results import as_json
+
+    with _history(store) as opened:
+        runs = opened.runs(last=last)
+    if layout == "json":
+        click.echo(as_json(history.runs_data(runs)))
+    elif layout == "markdown":
+        click.echo(table.as_markdown(history.runs_table(runs)))
+    else:
+        click.echo(table.as_text(history.runs_table(runs), _width()))
+
+
+@history_group.command("prune")
+@click.option("--keep", type=click.IntRange(0), help="Keep so many of the newest runs.")
+@click.option("--older-than", metavar="DAYS", help="Remove runs that are older: 90d, 12w.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what would go.")
+@_store_option
+def history_prune_command(keep: int | None, older_than: str | None, yes: bool, store: str) -> None:
+    """Remove old runs: those that --keep and --older-than both let go. Without --yes nothing is removed."""
+    from looprig.store import origin
+
+    if keep is None and older_than is None:
+        raise UsageProblem("say what may go: --keep N, --older-than 90d, or both")
+    try:
+        before = None if older_than is None else origin.ago(older_than)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from error
+    with _history(store) as opened:
+        gone = opened.prune(keep=keep, before=before, dry=not yes)
+        left = len(opened.runs()) - (0 if yes else len(gone))
+    numbers = f" ({gone[0].id} to {gone[-1].id})" if gone else ""
+    word = "removed" if yes else "would remove"
+    click.echo(f"{word} {len(gone)} runs{numbers}, {left} stay" + ("" if yes or not gone else "; --yes does it"))
+
+
+@history_group.command("import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_store_option
+def history_import_command(files: Sequence[Path], store: str) -> None:
+    """Add results of pytest-benchmark (--benchmark-json) or of asv; what is there already is not added again."""
+    from looprig.store import StoreError, imports, open_store
+
+    try:
+        records = [imports.read(file) for file in files]
+        with open_store(store) as opened:
+            for file, record in zip(files, records, strict=True):
+                there = opened.has(record)
+                word = "is run" if there else "is now run"
+                click.echo(f"{file} {word} {there or opened.save(record)}: {len(record.parts)} benchmarks")
+    except (StoreError, ValueError) as error:
+        raise UsageProblem(str(error)) from error
+
+
+@history_group.command("salvage")
+@_store_option
+def history_salvage_command(store: str) -> None:
+    """Put what can be read of a damaged file into a new one; the damaged file is kept beside it."""
+    from looprig.report.history import salvaged
+    from looprig.store import StoreError, is_server
+    from looprig.store.salvage import salvage
+
+    if is_server(store):
+        raise UsageProblem("only files are salvaged; restore a server's store from the server's backup")
+    try:
+        click.echo(salvaged(salvage(Path(store)), store))
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
 
 
 @cli.group("serve")

@@ -2,7 +2,7 @@
 
 Exact metrics decide by one value: equal is unchanged, anything else is a change. CPU times are given as
 medians of the interleaved runs and stay undecided: so few runs on a shared machine cannot show that a
-difference is real. What can is `looprig.paired`, whose verdicts a comparison may hold besides.
+difference is real.
 """
 
 from __future__ import annotations
@@ -77,28 +77,29 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two sides over the same scenarios; ``timed`` are verdicts on CPU time, where somebody asked for them."""
+    """Two sides over the same scenarios; ``judged`` is what other layers than the exact counters found."""
 
     before: Side
     after: Side
     settings: Settings
     rounds: int
-    timed: Sequence[Comparison] = ()
+    judged: Sequence[Comparison] = ()
 
     def after_breaks(self) -> bool:
         """Whether the loop after the change breaks an invariant."""
         return self.after.broken() > 0
 
     def comparisons(self) -> list[Comparison]:
-        """Return every metric of every scenario, then what was timed."""
+        """Return every metric of every scenario, and what was judged besides."""
         virtual = self.settings.clock == "virtual"
-        return [
+        counted = [
             Comparison(name, metric, before, after, verdict(metric, before, after, virtual), unit=METRICS[metric].unit)
             for name in self.before.runs
             for metric in METRICS
             if (before := self.before.value(name, metric)) is not None or self.after.value(name, metric) is not None
             for after in [self.after.value(name, metric)]
-        ] + list(self.timed)
+        ]
+        return [*counted, *self.judged]
 
 
 def verdict(metric: str, before: float | None, after: float | None, virtual: bool = True) -> Verdict:

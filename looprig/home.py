@@ -13,22 +13,29 @@ from pathlib import Path
 class Home:
     """An interpreter, the folder to start it in, and folders that its Python path begins with.
 
-    ``revision`` is the git revision that was checked out there, where one was.
+    ``revision`` is the git revision that was checked out there, where one was. ``changes`` are made to the
+    environment of each process there: a variable's new value, or None where it has to go.
     """
 
     python: str
     folder: Path
     path: tuple[Path, ...] = ()
     revision: str | None = None
+    changes: tuple[tuple[str, str | None], ...] = ()
 
     def command(self, module: str, *arguments: str) -> Sequence[str]:
         """Return the words that run a module of looprig here."""
         return [self.python, "-m", module, *arguments]
 
     def variables(self, hash_seed: int) -> Mapping[str, str]:
-        """Return the environment of a process here: the caller's, with the hash seed and the path set."""
+        """Return the environment of a process here: the caller's, with the hash seed and the path set, and changed."""
         path = os.pathsep.join(map(str, self.path))
-        return {**os.environ, "PYTHONHASHSEED": str(hash_seed), **({"PYTHONPATH": path} if path else {})}
+        changed = {**os.environ, "PYTHONHASHSEED": str(hash_seed), **({"PYTHONPATH": path} if path else {})}
+        for name, value in self.changes:
+            changed.pop(name, None)
+            if value is not None:
+                changed[name] = value
+        return changed
 
 
 @dataclass(frozen=True, slots=True)

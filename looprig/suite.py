@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import platform
 import re
@@ -114,5 +116,18 @@ def machine() -> dict[str, str | int]:
         "implementation": platform.python_implementation(),
         "system": platform.system(),
         "processor": platform.machine(),
+        "cpu": cpu(),
         "cores": os.cpu_count() or 1,
     }
+
+
+@functools.cache
+def cpu() -> str:
+    """Return the model of the CPU, as the system calls it; where it does not say, what Python knows of it."""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        facts = dict(re.findall(r"^([\w ]+?)\s*: *(.+)$", text, re.MULTILINE))
+        arm = [facts[name] for name in ("CPU implementer", "CPU part") if name in facts]
+        if model := facts.get("model name") or " ".join(arm):
+            return model
+    return platform.processor() or "unknown"

@@ -116,6 +116,20 @@ class _Script:
         return calls[place.call] if place.call < len(calls) else None
 
 
+class _Read(Sequence[Message]):
+    """A request, read where it is looked at: that is its end, and the rest may be long."""
+
+    def __init__(self, entries: Sequence[Any]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: Any) -> Any:
+        entry = self._entries[index]
+        return entry if isinstance(entry, Message) else message_from_dict(entry)
+
+
 class _Model:
     """The model of one session; see `looprig.loop.Model`."""
 
@@ -179,7 +193,7 @@ class _Model:
             raise TurnStopped("the turn asked the model far more often than its script has rounds")
 
     def _looked_up(self, messages: Sequence[Any]) -> _Step:
-        read = [entry if isinstance(entry, Message) else message_from_dict(entry) for entry in messages]
+        read = _Read(messages)
         turns = self._script.turns
         place = locate(read, self._number, self._turn, turns[self._turn] if self._turn >= 0 else None)
         if place is None or not 0 <= place.turn < len(turns):

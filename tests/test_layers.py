@@ -14,7 +14,23 @@ _VALUES = {"messages", "scenario", "toolbox", "tokens"}
 _SEEN = _VALUES | {"loop", "trace", "ledger", "observe"}
 _PLAYED = _SEEN | {"clock", "script", "retained", "providers", "invariants", "metrics", "version"}
 _ASSEMBLED = _PLAYED | {"subject", "runner", "content", "adapters", "target", "suite", "progress", "verdicts"}
-_SHOWN = _ASSEMBLED | {"compare", "paired", "trimmers", "conformance", "server", "phase3", "report", "replay", "exits"}
+_SHOWN = _ASSEMBLED | {
+    "compare",
+    "paired",
+    "gate",
+    "store",
+    "trends",
+    "prediction",
+    "trimmers",
+    "conformance",
+    "server",
+    "phase3",
+    "report",
+    "replay",
+    "exits",
+}
+_COUNTING = {"counted", "instructions", "growth"}
+_SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
     "version": set(),
@@ -27,6 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "clock": set(),
     "progress": set(),
     "verdicts": set(),
+    "trends": set(),
     "home": set(),
     "loop": {"messages"},
     "trace": {"messages", "scenario", "loop"},
@@ -41,19 +58,42 @@ LAYERS: dict[str, set[str]] = {
     "runner": _PLAYED | {"subject"},
     "workload": _VALUES | {"loop", "clock", "script", "subject"},
     "content": {"scenario"},
+    "carry": {"content"},
     "target": {"content", "adapters"},
     "suite": _PLAYED | {"runner", "content", "target"},
     "compare": _ASSEMBLED,
+    "counted": _ASSEMBLED | {"home", "workload"},
+    "instructions": _ASSEMBLED | {"home", "workload", "counted"},
+    "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "paired": _ASSEMBLED | {"home", "workload"},
+    "layers": {"counted", "instructions", "paired", "progress", "verdicts"},
+    "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
-    "conformance": _ASSEMBLED | {"trimmers"},
+    "conformance": _ASSEMBLED | {"trimmers", "carry"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
+    "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
+    "prediction": _ASSEMBLED,
     "phase3": _ASSEMBLED | {"compare"},
-    "report": _ASSEMBLED | {"compare", "trimmers", "conformance", "server", "phase3"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
+    "report": _ASSEMBLED
+    | {
+        "growth",
+        "compare",
+        "prediction",
+        "trimmers",
+        "conformance",
+        "server",
+        "phase3",
+        "store",
+        "trends",
+        "gate",
+        "exits",
+    },
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"home"},
+    "cli": _SHOWN | {"benchmarks", "layers", "revisions", "home"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -5,19 +5,14 @@ One package that asks for old versions would age all others, so it gets an envir
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-
-from looprig import content
 
 HOME = Path(".looprig/frameworks")
 
@@ -99,23 +94,6 @@ def _done(command: list[str]) -> None:
             f"cannot make an environment for the frameworks; {Path(command[0]).name} says: {' / '.join(told)}. "
             "Mend that, or name another folder with --env DIR"
         )
-
-
-@contextlib.contextmanager
-def copy_of_looprig(home: Path) -> Iterator[Path]:
-    """Give a folder that holds this very looprig and nothing else, for the Python path of an environment.
-
-    Looprig is not installed there: where it is installed here, other packages lie beside it.
-    """
-    spec = importlib.util.find_spec("looprig")
-    assert spec is not None, "this code is a part of it"
-    assert spec.origin is not None, "it is no namespace package"
-    ignored = shutil.ignore_patterns("__pycache__")
-    with tempfile.TemporaryDirectory(prefix="own-", dir=home) as own:
-        shutil.copytree(Path(spec.origin).parent, Path(own) / "looprig", ignore=ignored)
-        shipped = Path(own) / "looprig" / "_standard" / "scenarios"
-        shutil.copytree(content.standard("scenarios"), shipped, ignore=ignored, dirs_exist_ok=True)
-        yield Path(own)
 
 
 def variables(own: Path) -> dict[str, str]:

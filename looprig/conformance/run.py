@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from looprig import suite
+from looprig.carry import copy_of_looprig
 from looprig.conformance import environment
 from looprig.conformance.data import AgentResult, Results, TrimmerResult, Trouble
 from looprig.conformance.environment import NEWEST
@@ -52,7 +53,7 @@ def run_jobs(jobs: Sequence[Job], home: Path, tell: Callable[[str], None], step:
     pythons = {name: environment.ensure(home, name, tell) for name in dict.fromkeys(job.environment for job in jobs)}
     found: dict[Job, Found] = {job: ([], [], _trouble(job, INTERRUPTED)) for job in jobs}
     stop = Event()
-    with environment.copy_of_looprig(home) as own, ThreadPoolExecutor(AT_ONCE) as pool:
+    with copy_of_looprig(home) as own, ThreadPoolExecutor(AT_ONCE) as pool:
         variables = environment.variables(own)
         futures = {pool.submit(run_job, job, pythons[job.environment], variables, stop=stop): job for job in jobs}
         try:
@@ -165,6 +166,6 @@ def command_in(framework: str, arguments: Sequence[str], home: Path, tell: Calla
     home.mkdir(parents=True, exist_ok=True)
     home = home.resolve()
     python = environment.ensure(home, name, tell)
-    with environment.copy_of_looprig(home) as own:
+    with copy_of_looprig(home) as own:
         command = [str(python), "-m", "looprig", *arguments]
         return subprocess.run(command, env=environment.variables(own), check=False).returncode

@@ -7,6 +7,7 @@ from typing import Any
 
 from looprig.compare import Compared, Side
 from looprig.metrics import METRICS
+from looprig.report import judged
 from looprig.report.figures import change, figure, of_unit
 from looprig.report.table import Column, Table
 from looprig.report.table import as_markdown as table_as_markdown
@@ -100,8 +101,11 @@ def tables(compared: Compared) -> list[Table]:
         _by_scenario(compared),
     ]
     worse = _regressions(compared)
-    more = [worse] if worse.rows else []
-    return [*made, *more, timed_table(compared.timed)] if compared.timed else [*made, *more]
+    if worse.rows:
+        made.append(worse)
+    if compared.judged:
+        made.append(judged.table("counted and timed", "scenario", compared.judged))
+    return made
 
 
 def _seed_table(title: str, readings: Sequence[Reading], compared: Compared) -> Table:
@@ -189,30 +193,6 @@ def _regressions(compared: Compared) -> Table:
     return Table("exact metrics that got worse", columns, rows)
 
 
-def timed_table(timed: Sequence[Comparison]) -> Table:
-    """One row a scenario: CPU time on both sides, ratio and interval, the verdict; then what each rests on."""
-    rows = [
-        [
-            found.scenario,
-            _cell(found.before, found.unit),
-            _cell(found.after, found.unit),
-            "-" if found.ratio is None else f"{found.ratio:.3f}",
-            "-" if found.interval is None else "{:.3f} … {:.3f}".format(*found.interval),
-            str(found.verdict),
-        ]
-        for found in timed
-    ]
-    columns = [
-        Column("scenario"),
-        *(Column(name, "right") for name in ("before", "after", "ratio", "interval")),
-        Column("verdict"),
-    ]
-    methods = dict.fromkeys(found.method for found in timed)
-    return Table(
-        "CPU time per message", columns, rows, [*methods, *(f"{found.scenario}: {found.note}" for found in timed)]
-    )
-
-
 def _by_factor(found: Comparison) -> float:
     """Return by what factor a metric changed, whichever way."""
     before, after = found.before or 0.0, found.after or 0.0
@@ -220,11 +200,17 @@ def _by_factor(found: Comparison) -> float:
 
 
 def verdict_line(compared: Compared) -> str:
-    """Return the last line: how many exact metrics got better and worse, and whether AFTER breaks an invariant."""
+    """Return the last line: how many metrics got better and worse, and whether AFTER breaks an invariant.
+
+    Undecided is no pass, and no failure.
+    """
     verdicts = [found.verdict for found in compared.comparisons()]
     figures = ", ".join(f"{verdicts.count(word)} {word}" for word in Verdict)
     before, after = compared.before.broken(), compared.after.broken()
-    word = "FAILED" if after else "PASSED"
+    layers = {found.verdict for found in compared.judged}
+    word = "UNDECIDED" if Verdict.UNDECIDED in layers else "PASSED"
+    if after or Verdict.REGRESSED in layers:
+        word = "FAILED"
     return f"{word}  invariants broken: {before:,} times before, {after:,} times after; metrics: {figures}"
 
 
@@ -257,32 +243,14 @@ def as_data(compared: Compared) -> dict[str, Any]:
         "rounds": compared.rounds,
         "tokens": compared.settings.tokens,
         "comparisons": [
-            {
-                "scenario": found.scenario,
-                "metric": found.metric,
-                "unit": found.unit,
-                "exact": found.metric in METRICS and METRICS[found.metric].exact,
-                "before": found.before,
-                "after": found.after,
-                "verdict": str(found.verdict),
-                **_rests_on(found),
-            }
-            for found in compared.comparisons()
+            {"scenario": each.scenario, "exact": _exact(each), **judged.as_data(each)}
+            for each in compared.comparisons()
         ],
     }
 
 
-def _rests_on(found: Comparison) -> dict[str, Any]:
-    """Return what a verdict with an error rate rests on; nothing where one value decides."""
-    if found.layer is Layer.COUNTERS:
-        return {}
-    return {
-        "layer": str(found.layer),
-        "ratio": found.ratio,
-        "interval": found.interval,
-        "method": found.method,
-        "note": found.note,
-    }
+def _exact(each: Comparison) -> bool:
+    return each.layer is Layer.COUNTERS and each.metric in METRICS and METRICS[each.metric].exact
 
 
 def _side(side: Side) -> dict[str, Any]:

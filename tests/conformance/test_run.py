@@ -13,6 +13,7 @@ from threading import Event
 import pytest
 from click.testing import CliRunner
 
+from looprig.carry import copy_of_looprig
 from looprig.cli import cli
 from looprig.conformance import agents, environment, worker
 from looprig.conformance.environment import LOCKS, EnvironmentProblem, ensure, lock, python_of
@@ -161,7 +162,7 @@ def test_copy_of_looprig_stands_alone(tmp_path: Path):
     """
     The copy brings the standard scenarios, and nothing that is installed beside looprig here.
     """
-    with environment.copy_of_looprig(tmp_path) as own:
+    with copy_of_looprig(tmp_path) as own:
         assert ["looprig"] == [path.name for path in own.iterdir()]
         assert (own / "looprig" / "_standard" / "scenarios" / "pending_calls.py").is_file()
 

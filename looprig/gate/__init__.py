@@ -1,0 +1,1 @@
+"""The gate: limits, a baseline and one run, turned into one exit code."""

@@ -1,0 +1,143 @@
+"""Judges two loops by the instructions that they take, seed by seed.
+
+One hash seed is not enough: which names of a small dict collide depends on it, so that a renamed key moves a count by
+up to one percent at any single seed, and not at all in the median. With the seed fixed a count repeats to the last
+digit; the first seed is counted twice to see that it does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from looprig.counted.job import Job
+from looprig.counted.judge import judged
+from looprig.counted.process import all_at_once
+from looprig.home import Party
+from looprig.instructions.valgrind import Count, Window, count, missing
+from looprig.progress import Tell
+from looprig.verdicts import Comparison, Layer, Verdict
+from looprig.workload import messages_of, unpack
+
+METRIC = "instructions_per_message"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How instructions are counted and judged.
+
+    ``limit`` is the change, as a share, that counts as none in loops with a plain ``send``; ``limit_async`` that in
+    loops whose ``send`` is a coroutine, since the event loop is counted with them. The window holds whole plays,
+    and at least ``messages`` messages.
+    """
+
+    limit: float = 0.005
+    limit_async: float = 0.01
+    hash_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    messages: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One side: instructions a message by hash seed, whether the first seed's count repeats, and its kind of loop."""
+
+    by_seed: tuple[float, ...]
+    repeats: bool
+    coroutine: bool
+
+
+def judge(jobs: Sequence[Job], plan: Plan, tell: Tell) -> list[Comparison]:
+    """Count the instructions a message of both sides of each job; where that cannot be done, they stay undecided.
+
+    Raises:
+        LoopError: where a loop cannot be had or played.
+    """
+    reason = missing()
+    if reason is not None:
+        return [_uncounted(job, reason) for job in jobs]
+    groups = _by_party(jobs)
+    tasks = [(key, seed) for seed in (*plan.hash_seeds, plan.hash_seeds[0]) for key in groups]
+    work = [
+        functools.partial(_counted, party, [jobs[index].packed_scenario for index in groups[side, party]], plan, seed)
+        for (side, party), seed in tasks
+    ]
+    counts: dict[tuple[int, int], list[Count]] = {}
+    for number, ((key, _), found) in enumerate(zip(tasks, all_at_once(work), strict=True), 1):
+        for index, each in zip(groups[key], found, strict=True):
+            counts.setdefault((key[0], index), []).append(each)
+        tell.step(number, "instructions")
+    return [_judged(index, job, counts, plan) for index, job in enumerate(jobs)]
+
+
+def _judged(index: int, job: Job, counts: Mapping[tuple[int, int], Sequence[Count]], plan: Plan) -> Comparison:
+    before, after = (_side(counts[side, index], job.packed_scenario, plan) for side in (0, 1))
+    return _compared(job.scenario_name, before, after, plan)
+
+
+def _by_party(jobs: Sequence[Job]) -> dict[tuple[int, Party], list[int]]:
+    """Return the numbers of the jobs that have the same party on the same side (0 or 1): one process counts them."""
+    groups: dict[tuple[int, Party], list[int]] = {}
+    for index, job in enumerate(jobs):
+        for side, party in enumerate((job.before, job.after)):
+            groups.setdefault((side, party), []).append(index)
+    return groups
+
+
+def _counted(party: Party, packed: Sequence[bytes], plan: Plan, seed: int) -> list[Count]:
+    """Return a count of each scenario, all made by one process."""
+    windows = [Window(number, _plays(scenario, plan)) for number, scenario in enumerate(packed)]
+    return count(party, packed, windows, seed)
+
+
+def _messages(packed: bytes) -> int:
+    return sum(messages_of(turn) for turn in unpack(packed).turns)
+
+
+def _plays(packed: bytes, plan: Plan) -> int:
+    return -(-plan.messages // _messages(packed))
+
+
+def _side(counts: Sequence[Count], packed: bytes, plan: Plan) -> Counted:
+    """Return a side's counts a message; the last of *counts* is the first one again, by a process of its own."""
+    messages = _plays(packed, plan) * _messages(packed)
+    *totals, again = (each.parts[0] for each in counts)
+    return Counted(tuple(total / messages for total in totals), again == totals[0], counts[0].coroutine)
+
+
+def _compared(scenario: str, before: Counted, after: Counted, plan: Plan) -> Comparison:
+    ratios = [later / sooner for sooner, later in zip(before.by_seed, after.by_seed, strict=True)]
+    limit = plan.limit_async if before.coroutine or after.coroutine else plan.limit
+    unsteady = [name for name, side in (("before", before), ("after", after)) if not side.repeats]
+    changes = sorted((ratio - 1) * 100 for ratio in ratios)
+    if unsteady:
+        verdict, note = Verdict.UNDECIDED, f"two counts of {' and of '.join(unsteady)} differ: not judged"
+    else:
+        verdict = judged(median(ratios), limit)
+        note = f"{changes[0]:+.3f} to {changes[-1]:+.3f} % over {len(ratios)} hash seeds; limit {limit:.1%}"
+    return Comparison(
+        scenario,
+        METRIC,
+        median(before.by_seed),
+        median(after.by_seed),
+        verdict,
+        Layer.INSTRUCTIONS,
+        "instructions",
+        median(ratios),
+        method=f"callgrind, median over {len(ratios)} hash seeds",
+        note=note,
+    )
+
+
+def _uncounted(job: Job, reason: str) -> Comparison:
+    return Comparison(
+        job.scenario_name,
+        METRIC,
+        None,
+        None,
+        Verdict.UNDECIDED,
+        Layer.INSTRUCTIONS,
+        "instructions",
+        note=reason,
+    )

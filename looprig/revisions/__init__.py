@@ -1,0 +1,1 @@
+"""Two git revisions of the loop under test, each in a work tree and an environment of its own."""
