@@ -21,7 +21,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,12 @@ GATES: Mapping[tuple[str, float], int] = {
     ("paired", 0.02): 100,
     ("paired", 0.05): 100,
     ("paired", 0.10): 100,
+    ("apart", 0.0): 90,
+    ("apart", 0.05): 60,
     ("pytest-benchmark", 0.0): 90,
     ("pytest-benchmark", 0.05): 60,
 }
-"""How many gates of each kind and planted slowdown."""
+"""How many gates of each kind and planted slowdown; ``apart`` is ``paired`` with a process a side, as for revisions."""
 
 TRIED = 0.05
 """The share of turns that is counted first, to find out what a turn of a shadow costs."""
@@ -134,12 +136,14 @@ def sizes(done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def paired(gate: Gate, share: float) -> dict[str, Any]:
     """Let `looprig.paired` judge."""
-    home = here()
-    job = Job(gate.scenario, packed(gate.scenario), Party(home, spec(0.0)), Party(home, spec(share)))
+    before, after = here(), here()
+    if gate.kind == "apart":
+        after = replace(after, revision="another")
+    job = Job(gate.scenario, packed(gate.scenario), Party(before, spec(0.0)), Party(after, spec(share)))
     with neighbours(gate.condition):
-        before = _cpu_s()
+        began = _cpu_s()
         (timed,) = measure([job], Plan(seed=zlib.crc32(gate.name.encode())), SILENT)
-        cpu_s = _cpu_s() - before
+        cpu_s = _cpu_s() - began
     found = timed.comparison
     return {
         "verdict": str(found.verdict), "ratio": found.ratio, "interval": found.interval, "note": found.note,
@@ -198,7 +202,7 @@ def run(part: tuple[int, int], most: int | None) -> None:
         shares = {(each["scenario"], each["planted"]): each["share"] for each in read() if each["kind"] == "size"}
         share = shares.get((gate.scenario, gate.planted)) if gate.planted else 0.0
         if share is not None:
-            judged = (paired if gate.kind == "paired" else benchmarked)(gate, share)
+            judged = (benchmarked if gate.kind == "pytest-benchmark" else paired)(gate, share)
             write({**asdict(gate), "name": gate.name, **_circumstances(), **judged})
 
 

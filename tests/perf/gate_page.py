@@ -31,6 +31,9 @@ def page(lines: Gates) -> str:
     ours = [gate for gate in gates if gate["kind"] == "paired"]
     theirs = [gate for gate in gates if gate["kind"] == "pytest-benchmark"]
     parts = [_head(gates), section(_ours(ours, lines))]
+    apart = [gate for gate in gates if gate["kind"] == "apart"]
+    if apart:
+        parts.append(_apart(apart))
     if theirs:
         parts.append(_theirs(theirs))
     return "\n\n".join([*parts, _how(lines)]) + "\n"
@@ -93,6 +96,16 @@ def _ours(ours: Gates, lines: Gates) -> Section:
         ]
     tables += ["What was planted, in instructions (valgrind), and what it reads in CPU time:", _sizes(ours, lines)]
     return Section("looprig: CPU time in pairs", COMMAND, targets, tables)
+
+
+def _apart(apart: Gates) -> str:
+    return (
+        "## The same with a process a side\n\n"
+        "Sides that one interpreter cannot import, such as two revisions, have a process each, on the same core.\n\n"
+        + _by("planted", apart, lambda gate: f"{gate['planted']:.0%}")
+        + "\n\nBy condition:\n\n"
+        + _by("planted, condition", apart, lambda gate: f"{gate['planted']:.0%}, {gate['condition']}")
+    )
 
 
 def _alarms(same: Gates) -> Target:
