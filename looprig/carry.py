@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import importlib.util
 import shutil
@@ -19,13 +20,16 @@ NEEDED = ("msgspec",)
 def copy_of_looprig(home: Path) -> Iterator[Path]:
     """Give a folder below *home* that holds this very looprig and nothing else.
 
-    Looprig is not installed there: where it is installed here, other packages lie beside it.
+    Looprig is not installed there: where it is installed here, other packages lie beside it. Its byte-code is there,
+    too: a process that has to compile takes other instructions than the next one, up to the last line of its life.
     """
-    ignored = shutil.ignore_patterns("__pycache__")
     with tempfile.TemporaryDirectory(prefix="own-", dir=home) as own:
-        shutil.copytree(folder_of("looprig"), Path(own) / "looprig", ignore=ignored)
+        shutil.copytree(folder_of("looprig"), Path(own) / "looprig")
         shipped = Path(own) / "looprig" / "_standard" / "scenarios"
-        shutil.copytree(content.standard("scenarios"), shipped, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(content.standard("scenarios"), shipped, dirs_exist_ok=True)
+        compileall.compile_dir(
+            own, quiet=2
+        )  # what this process has not imported yet; where that fails, it is not there
         yield Path(own)
 
 

@@ -432,7 +432,7 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
 @_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
 @click.option("--instructions", is_flag=True, help="With --rev: also count instructions, by valgrind; takes a while.")
-@click.option("--no-cpu-time", is_flag=True, help="With --rev: judge no CPU time, only what is exact.")
+@click.option("--exact", is_flag=True, help="With --rev: only what a run shows exactly; no counts, no CPU time.")
 @click.option("--budget", type=float, help="Seconds for each CPU time.  [default: 30, and 60 for a benchmark]")
 @click.option("--strict", is_flag=True, help="Exit with 4 where a CPU time stays undecided.")
 @_format("table", "json", "markdown")
@@ -612,7 +612,8 @@ def _wanted(given: Any) -> Any:
 
     budget = {} if given["budget"] is None else {"budget_s": given["budget"]}
     try:
-        return layers.Wanted(instructions=given["instructions"], cpu_time=not given["no_cpu_time"], **budget)
+        besides = not given["exact"]
+        return layers.Wanted(besides, given["instructions"], besides, **budget)
     except ValueError as error:
         raise UsageProblem(f"--budget: {error}") from error
 

@@ -54,6 +54,17 @@ def test_two_revisions(repository: git.Repository):
         assert run_git(repository.top, "rev-parse", "HEAD~1") == pair.before.revision
 
 
+def test_byte_code_is_there(repository: git.Repository):
+    """
+    The copy of looprig is compiled before anything is counted: the first process of a side does what all others do.
+    """
+    with homes.homes(repository, ("HEAD", "HEAD"), None, quiet) as pair:
+        own = pair.before.path[0] / "looprig"
+        sources = {path.stem for path in own.glob("*.py")}
+        assert "workload" in sources
+        assert sources == {path.name.split(".")[0] for path in (own / "__pycache__").glob("*.pyc")}
+
+
 def test_files_as_they_are(repository: git.Repository):
     """
     WORKTREE is the files as they are: what was changed, added and deleted, without what git ignores.

@@ -38,7 +38,7 @@ def started(project: Path, *words: str) -> subprocess.Popen[str]:
 
 def compared(project: Path, *words: str) -> tuple[int, str, str]:
     """Return the exit code, output and errors of ``looprig compare`` on a small scenario."""
-    small = ("repeated_ids", "--set", "turns=5", "--rounds", "1", "--loop", "app:make_loop", "--no-cpu-time")
+    small = ("repeated_ids", "--set", "turns=5", "--rounds", "1", "--loop", "app:make_loop", "--exact")
     process = started(project, *small, *words)
     output, errors = process.communicate(timeout=120)
     assert [] == list((project.parent / "temporary").iterdir())
@@ -192,7 +192,7 @@ def test_loop_of_each_side(project: Path):
         "app:make_loop",
         "--loop",
         "deep.chat:make",
-        "--no-cpu-time",
+        "--exact",
         "--format",
         "json",
     ]
@@ -210,7 +210,7 @@ def test_looprig_itself(tmp_path: Path):
     broken = {"looprig/__init__.py": "raise OSError('the harness of the revision')"}
     commit(tmp_path / "project", {**broken, "reference_loop/__init__.py": loop()})
     (tmp_path / "temporary").mkdir()
-    process = started(tmp_path / "project", "repeated_ids", "--set", "turns=3", "--no-cpu-time", "--rev", "HEAD")
+    process = started(tmp_path / "project", "repeated_ids", "--set", "turns=3", "--exact", "--rev", "HEAD")
     _, errors = process.communicate(timeout=120)
     assert 0 == process.returncode, errors
 
