@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import contextlib
 import importlib.util
 import shutil
@@ -20,8 +19,8 @@ NEEDED = ("msgspec",)
 def copy_of_looprig(home: Path) -> Iterator[Path]:
     """Give a folder below *home* that holds this very looprig and nothing else.
 
-    Looprig is not installed there: where it is installed here, other packages lie beside it. Its byte-code is there,
-    too: a process that has to compile takes other instructions than the next one, up to the last line of its life.
+    Looprig is not installed there: where it is installed here, other packages lie beside it. What byte-code it
+    has goes with it.
     """
     with tempfile.TemporaryDirectory(prefix="own-", dir=home) as own:
         shutil.copytree(folder_of("looprig"), Path(own) / "looprig")

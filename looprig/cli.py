@@ -655,7 +655,12 @@ def _print_compared(compared: Any, layout: str) -> None:
 
 @cli.command("gate", epilog=EXIT_CODES)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
-@click.option("--baseline", metavar="WHAT", help="What to compare with: a results file, or none; see [tool.looprig].")
+@click.option(
+    "--baseline",
+    metavar="WHAT",
+    help="What to compare with: a git revision, a results file (.json), store (the last run that passed), or none. "
+    "By default the one of [tool.looprig].",
+)
 @click.option("--strict/--no-strict", default=None, help="Exit with 4 where something stays undecided.")
 @_format("table", "json", "junit", "github", "markdown")
 @click.option(
@@ -665,12 +670,14 @@ def _print_compared(compared: Any, layout: str) -> None:
     metavar="FORMAT=FILE",
     help="Also write this format to this file; - is standard output. May be given several times.",
 )
+@_store_option
 @click.pass_context
 def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) -> None:
     """Judge the loop of [tool.looprig] in pyproject.toml by its invariants, limits and baseline; one exit code.
 
     \b
     looprig gate
+    looprig gate --baseline origin/main --strict
     looprig gate --baseline none --output json=baseline.json
     looprig gate --baseline baseline.json --format github --output markdown=comment.md
     """
@@ -684,17 +691,20 @@ def gate_command(context: click.Context, /, names: Sequence[str], **given: Any) 
         outputs = [Output(given["layout"], "-"), *map(Output.parse, given["outputs"])]
     except ValueError as error:
         raise UsageProblem(str(error)) from error
+    where = _where(given["store"])
     _log_from(None)
     try:
         with _apart():
-            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names)
-            with progress(len(prepared.steps)) as tell:
-                gated = run.run(prepared, tell, strict=given["strict"])
+            prepared = run.prepare(config.load(Path(config.FILE)), given["baseline"], names, where)
+            with progress(prepared.work) as tell:
+                gated = run.run(prepared, tell, _say, strict=given["strict"])
     except (config.ConfigError, LoopError, ContentError) as error:
         problem = error if isinstance(error, config.ConfigError) else config.ConfigError(str(error))
         _write_gate(problem, outputs)
         raise UsageProblem(str(error)) from error
     _write_gate(gated, outputs)
+    if gated.played:
+        _keep(where, lambda made: made.record("gate", gated.exit.name.lower(), *run.kept(gated)))
     context.exit(gated.exit)
 
 
@@ -1040,6 +1050,75 @@ def _trim_words(spec: str, given: dict[str, Any]) -> list[str]:
     return [*words, "--only", given["only"]] if given["only"] else words
 
 
+@cli.command("predict", epilog=EXIT_CODES)
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--loop",
+    "specs",
+    multiple=True,
+    metavar="MODULE:FACTORY[,KEY=VALUE...]",
+    help="A loop whose history is predicted. May be given several times.  [default: three reference loops]",
+)
+@_common
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds of each scenario, from --seed on."
+)
+@_format("table", "json", "markdown")
+def predict_command(names: Sequence[str], specs: Sequence[str], **given: Any) -> None:
+    """Predict how long a history will be when a turn ends, from what is known when it starts, and score that.
+
+    Simple predictors and a learner (it needs looprig[learn]) are scored on scenarios that nothing was learned from. Who
+    wins is a finding and no failure: the exit code is 0 once everything is measured.
+
+    \b
+    looprig predict
+    looprig predict --loop app.chat:make_loop --seeds 5 --format markdown
+    """
+    from looprig import suite
+    from looprig.prediction import study
+    from looprig.report import prediction, results
+
+    targets = [_target(spec) for spec in specs or study.LOOPS]
+    settings = suite.Settings(
+        seed=given["seed"],
+        seeds=given["seeds"],
+        parameters=_parameters(given["parameters"]),
+        clock=_clock(given["clock"], *targets),
+        tokens=_tokens(given["tokens"]),
+        scenario_paths=given["scenario_paths"],
+    )
+    files = _files(names, settings)
+    _log_from(given["log"])
+    found = _predicted(targets, files, settings)
+    match given["layout"]:
+        case "json":
+            click.echo(results.as_json(prediction.as_data(found)))
+        case "markdown":
+            click.echo(prediction.page(found, _command_line(), suite.machine()))
+        case _:
+            click.echo(prediction.text(found, _width()))
+
+
+def _predicted(targets: Sequence[Any], files: Sequence[Any], settings: Any) -> Any:
+    from looprig.content import ContentError
+    from looprig.prediction import study
+    from looprig.progress import progress
+    from looprig.subject import LoopError
+
+    with progress(study.work(targets, files, settings)) as tell, _apart():
+        try:
+            return study.study(targets, files, settings, tell)
+        except (LoopError, ContentError, study.CannotPredict) as error:
+            raise UsageProblem(str(error)) from error
+
+
+def _command_line() -> str:
+    """Return the command that was given, to stand beside what it printed."""
+    import shlex
+
+    return shlex.join(["looprig", *sys.argv[1:]])
+
+
 @cli.command("list")
 @click.option(
     "--scenarios",
@@ -1102,7 +1181,7 @@ def replay_command(context: click.Context, recording: Path, spec: str | None, ju
 
 
 class _HistoryGroup(click.Group):
-    """Its first word may also be a scenario: `looprig history long_chat` is `looprig history show long_chat`."""
+    """Its first word may also be a scenario: `history long_chat` is `history show long_chat`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
@@ -1114,9 +1193,11 @@ class _HistoryGroup(click.Group):
 def history_group() -> None:
     """Show how metrics went from run to run, and where they changed: looprig keeps every run.
 
+    A word that is no command is a scenario.
+
     \b
     looprig history                                what changed
-    looprig history long_chat --metric tokens_sent
+    looprig history long_conversation --metric tokens_sent
     looprig history runs
     """
 
@@ -1125,6 +1206,8 @@ def _opened(where: str) -> Any:
     """Open a store that is there."""
     from looprig.store import StoreError, StoreMissing, open_store
 
+    if where == "none":
+        raise UsageProblem("no store to look at: --store and LOOPRIG_STORE say none")
     try:
         return open_store(where, make=False)
     except StoreMissing as error:
@@ -1141,6 +1224,7 @@ def _history(where: str) -> Iterator[Any]:
 
     with _opened(where) as store:
         try:
+            store.check()
             yield store
         except StoreError as error:
             raise UsageProblem(str(error)) from error
@@ -1215,6 +1299,40 @@ def history_prune_command(keep: int | None, older_than: str | None, yes: bool, s
     numbers = f" ({gone[0].id} to {gone[-1].id})" if gone else ""
     word = "removed" if yes else "would remove"
     click.echo(f"{word} {len(gone)} runs{numbers}, {left} stay" + ("" if yes or not gone else "; --yes does it"))
+
+
+@history_group.command("import")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_store_option
+def history_import_command(files: Sequence[Path], store: str) -> None:
+    """Add results of pytest-benchmark (--benchmark-json) or of asv; what is there already is not added again."""
+    from looprig.store import StoreError, imports, open_store
+
+    try:
+        records = [imports.read(file) for file in files]
+        with open_store(store) as opened:
+            for file, record in zip(files, records, strict=True):
+                there = opened.has(record)
+                word = "is run" if there else "is now run"
+                click.echo(f"{file} {word} {there or opened.save(record)}: {len(record.parts)} benchmarks")
+    except (StoreError, ValueError) as error:
+        raise UsageProblem(str(error)) from error
+
+
+@history_group.command("salvage")
+@_store_option
+def history_salvage_command(store: str) -> None:
+    """Put what can be read of a damaged file into a new one; the damaged file is kept beside it."""
+    from looprig.report.history import salvaged
+    from looprig.store import StoreError, is_server
+    from looprig.store.salvage import salvage
+
+    if is_server(store):
+        raise UsageProblem("only files are salvaged; restore a server's store from the server's backup")
+    try:
+        click.echo(salvaged(salvage(Path(store)), store))
+    except StoreError as error:
+        raise UsageProblem(str(error)) from error
 
 
 @cli.group("serve")

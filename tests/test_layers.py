@@ -20,6 +20,7 @@ _SHOWN = _ASSEMBLED | {
     "gate",
     "store",
     "trends",
+    "prediction",
     "trimmers",
     "conformance",
     "server",
@@ -28,6 +29,7 @@ _SHOWN = _ASSEMBLED | {
     "replay",
     "exits",
 }
+_COUNTING = {"counted", "instructions", "growth"}
 _SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
@@ -71,10 +73,23 @@ LAYERS: dict[str, set[str]] = {
     "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
     "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
+    "prediction": _ASSEMBLED,
     "phase3": _ASSEMBLED | {"compare"},
-    "gate": _ASSEMBLED | {"compare", "home", "exits"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
     "report": _ASSEMBLED
-    | {"growth", "compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
+    | {
+        "growth",
+        "compare",
+        "prediction",
+        "trimmers",
+        "conformance",
+        "server",
+        "phase3",
+        "store",
+        "trends",
+        "gate",
+        "exits",
+    },
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
