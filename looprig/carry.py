@@ -19,16 +19,13 @@ NEEDED = ("msgspec",)
 def copy_of_looprig(home: Path) -> Iterator[Path]:
     """Give a folder below *home* that holds this very looprig and nothing else.
 
-    Looprig is not installed there: where it is installed here, other packages lie beside it. What byte-code it
-    has goes with it.
+    Looprig is not installed there: where it is installed here, other packages lie beside it.
     """
+    ignored = shutil.ignore_patterns("__pycache__")
     with tempfile.TemporaryDirectory(prefix="own-", dir=home) as own:
-        shutil.copytree(folder_of("looprig"), Path(own) / "looprig")
+        shutil.copytree(folder_of("looprig"), Path(own) / "looprig", ignore=ignored)
         shipped = Path(own) / "looprig" / "_standard" / "scenarios"
-        shutil.copytree(content.standard("scenarios"), shipped, dirs_exist_ok=True)
-        compileall.compile_dir(
-            own, quiet=2
-        )  # what this process has not imported yet; where that fails, it is not there
+        shutil.copytree(content.standard("scenarios"), shipped, ignore=ignored, dirs_exist_ok=True)
         yield Path(own)
 
 
