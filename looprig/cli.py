@@ -442,10 +442,11 @@ def compare_command(context: click.Context, /, before: str | None, after: str | 
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
 
     With --rev the sides are two git revisions of one loop, and all arguments are scenarios. Each revision is
-    checked out elsewhere; your files, index and HEAD stay as they are.
+    checked out elsewhere; your files, index and HEAD stay as they are. Counts of calls and bytes and CPU time, in
+    pairs of fresh interpreters, are judged as well: exit 3 where one got worse.
 
-    Exact metrics decide by one value. CPU times are medians of interleaved runs, and are shown, not judged.
-    The exit code is about AFTER alone: 1 where it breaks an invariant.
+    Exact metrics decide by one value. CPU times of two loops are medians of interleaved runs, and are shown, not
+    judged. 1 is about AFTER alone: it breaks an invariant.
 
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
