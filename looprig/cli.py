@@ -424,6 +424,58 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _percent(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
+    """Read a share as people write it: ``2`` and ``2%`` are 0.02."""
+    try:
+        return float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no percentage: write a number such as 2 or 2%") from None
+
+
+def _judging(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the layers that look behind the exact metrics."""
+    for option in reversed(
+        (
+            click.option(
+                "--cpu-time/--no-cpu-time",
+                default=None,
+                help="Judge CPU time: some seconds for each scenario. By default with --rev only.",
+            ),
+            click.option("--instructions", is_flag=True, help="Count instructions, by valgrind; takes a while."),
+            click.option(
+                "--budget",
+                type=click.FloatRange(0, min_open=True),
+                metavar="SECONDS",
+                help="Time for each CPU time; undecided is what is not certain then.  [default: 30; 60 a benchmark]",
+            ),
+            click.option(
+                "--margin",
+                default="2%",
+                show_default=True,
+                callback=_percent,
+                metavar="PERCENT",
+                help="Changes of CPU time up to this count as none.",
+            ),
+            click.option(
+                "--reach",
+                default="5%",
+                show_default=True,
+                callback=_percent,
+                metavar="PERCENT",
+                help="Changes of CPU time beyond this are not missed.",
+            ),
+            click.option(
+                "--control",
+                is_flag=True,
+                help="Time a second copy of BEFORE, too: where it differs from BEFORE the machine is unfit.",
+            ),
+            click.option("--strict", is_flag=True, help="Exit with 4 where a verdict stays undecided."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @cli.command("compare", epilog=EXIT_CODES)
 @click.argument("before", required=False)
 @click.argument("after", required=False)
@@ -431,10 +483,7 @@ def _revisions(function: Callable[..., Any]) -> Callable[..., Any]:
 @_common
 @_revisions
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Interleaved runs of each side.")
-@click.option("--instructions", is_flag=True, help="With --rev: also count instructions, by valgrind; takes a while.")
-@click.option("--exact", is_flag=True, help="With --rev: only what a run shows exactly; no counts, no CPU time.")
-@click.option("--budget", type=float, help="Seconds for each CPU time.  [default: 30, and 60 for a benchmark]")
-@click.option("--strict", is_flag=True, help="Exit with 4 where a CPU time stays undecided.")
+@_judging
 @_format("table", "json", "markdown")
 @_store_option
 @click.pass_context
@@ -442,15 +491,16 @@ def compare_command(context: click.Context, /, before: str | None, after: str | 
     """Compare two loops, BEFORE and AFTER, over scenarios: memory management, monitoring, tool execution.
 
     With --rev the sides are two git revisions of one loop, and all arguments are scenarios. Each revision is
-    checked out elsewhere; your files, index and HEAD stay as they are. Counts of calls and bytes and CPU time, in
-    pairs of fresh interpreters, are judged as well: exit 3 where one got worse.
+    checked out elsewhere; your files, index and HEAD stay as they are.
 
-    Exact metrics decide by one value. CPU times of two loops are medians of interleaved runs, and are shown, not
-    judged. 1 is about AFTER alone: it breaks an invariant.
+    Exact metrics decide by one value, in seconds for all scenarios. CPU time needs some seconds for each: both sides
+    in fresh interpreters on one core, until the verdict is certain. So it is judged with --rev, and else on request.
+    The exit code is 1 where AFTER breaks an invariant, 3 where a count or a CPU time regressed, and with --strict 4
+    where one is undecided; what the exact metrics say is left to whoever reads it.
 
     \b
     looprig compare reference,policy=end-of-turn reference,policy=grouped
-    looprig compare app.chat:old app.chat:new pending_calls --set turns=50
+    looprig compare app.chat:old app.chat:new pending_calls --cpu-time --set turns=50
     looprig compare --rev main --rev WORKTREE --loop app.chat:make_loop
     looprig compare --rev main --benchmarks tests/perf
     looprig compare 'before/*.json' 'after/*.json'
@@ -480,8 +530,12 @@ def _code_of(compared: Any, *, strict: bool) -> Exit:
 
 
 def _compare_targets(context: click.Context, before: str | None, after: str | None, given: Any) -> Any:
-    from looprig import compare, suite
+    from dataclasses import replace
+
+    from looprig import compare, layers, suite
     from looprig.content import ContentError
+    from looprig.home import Party, here
+    from looprig.paired import jobs_of
     from looprig.progress import progress
     from looprig.subject import LoopError
 
@@ -500,12 +554,19 @@ def _compare_targets(context: click.Context, before: str | None, after: str | No
         scenario_paths=given["scenario_paths"],
     )
     files = _files(given["names"], settings)
+    wanted = _wanted(given, cpu_time=False)
     _log_from(given["log"])
-    with progress(len(files) * given["rounds"] * 2) as tell, _apart():
-        try:
-            return compare.compare(targets, files, settings, given["rounds"], tell)
-        except (LoopError, ContentError) as error:
-            raise UsageProblem(str(error)) from error
+    try:
+        with progress(len(files) * given["rounds"] * 2) as tell, _apart():
+            compared = compare.compare(targets, files, settings, given["rounds"], tell)
+        if not wanted.any:
+            return compared
+        scenarios = [suite.Step(file, settings.seed, targets[0], settings).scenario() for file in files]
+        jobs = jobs_of(scenarios, Party(here(), before), Party(here(), after))
+        with progress(wanted.steps(len(jobs))) as tell:
+            return replace(compared, judged=layers.look(jobs, wanted, tell))
+    except (LoopError, ContentError) as error:
+        raise UsageProblem(str(error)) from error
 
 
 def _compare_revisions(names: Sequence[str], given: Any) -> Any:
@@ -527,10 +588,8 @@ def _compare_revisions(names: Sequence[str], given: Any) -> Any:
         tokens=_tokens(given["tokens"]),
         scenario_paths=given["scenario_paths"],
     )
-    files, wanted = _files(names, settings), _wanted(given)
+    files, wanted = _files(names, settings), _wanted(given, cpu_time=True)
     done = len(files) * given["rounds"] * 2
-    if wanted.missing():
-        _say(f"note: instructions are not counted: {wanted.missing()}")
     try:
         with (
             homes.homes(git.repository(Path.cwd()), words, given["setup"], _say) as pair,
@@ -591,7 +650,7 @@ def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], An
                 _say(f"note: {note}")
             both = benchmarks.find_both(pair, arguments)
             with progress(len(both)) as tell:
-                return pair.names, benchmarks.judge_benchmarks(both, _plan(given["budget"]), tell)
+                return pair.names, benchmarks.judge_benchmarks(both, _plan(given, 60.0), tell)
     except git.RevisionProblem as error:
         raise UsageProblem(str(error)) from error
 
@@ -608,25 +667,39 @@ def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
             click.echo(benchmarks.as_text(found, sides, _width()))
 
 
-def _wanted(given: Any) -> Any:
+def _wanted(given: Any, *, cpu_time: bool) -> Any:
+    """Return the layers that are to look; *cpu_time* says whether CPU time is judged where nobody said anything."""
     from looprig import layers
 
-    budget = {} if given["budget"] is None else {"budget_s": given["budget"]}
-    try:
-        besides = not given["exact"]
-        return layers.Wanted(besides, given["instructions"], besides, **budget)
-    except ValueError as error:
-        raise UsageProblem(f"--budget: {error}") from error
+    timed = cpu_time if given["cpu_time"] is None else given["cpu_time"]
+    asked = [name for name in ("budget", "margin", "reach", "control") if _was_given(name)]
+    if asked and not timed:
+        raise UsageProblem(f"--{asked[0]} is about CPU time: add --cpu-time")
+    counts = cpu_time or timed or given["instructions"]
+    wanted = layers.Wanted(counts, given["instructions"], _plan(given, 30.0) if timed else None)
+    if wanted.missing():
+        _say(f"note: instructions are not counted: {wanted.missing()}")
+    return wanted
 
 
-def _plan(budget_s: float | None) -> Any:
-    """Return how benchmarks are judged: each interpreter starts a pytest, so that they take longer."""
+def _was_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _plan(given: Any, budget_s: float) -> Any:
+    """Return how CPU time is judged, with *budget_s* seconds where nobody said anything."""
     from looprig import paired
 
     try:
-        return paired.Plan(budget_s=60.0 if budget_s is None else budget_s)
+        return paired.Plan(
+            margin=given["margin"],
+            reach=given["reach"],
+            budget_s=given["budget"] or budget_s,
+            control=given["control"],
+        )
     except ValueError as error:
-        raise UsageProblem(f"--budget: {error}") from error
+        raise UsageProblem(str(error)) from error
 
 
 def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, str]:

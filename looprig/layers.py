@@ -7,7 +7,7 @@ says that something changed, the time what it costs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from looprig import counted, instructions, paired
 from looprig.paired import Job
@@ -17,28 +17,21 @@ from looprig.verdicts import Comparison
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which layers are to look, and how long at a CPU time, in seconds a scenario."""
+    """Which layers are to look; ``pairs`` says how CPU time is judged, and is None where it is not."""
 
     counts: bool = True
     instructions: bool = False
-    cpu_time: bool = True
-    budget_s: float = 30.0
+    pairs: paired.Plan | None = field(default_factory=paired.Plan)
 
-    def __post_init__(self) -> None:
-        self.pairs()
-
-    def pairs(self) -> paired.Plan:
-        """Return how CPU time is judged.
-
-        Raises:
-            ValueError: where there is no budget.
-        """
-        return paired.Plan(budget_s=self.budget_s)
+    @property
+    def any(self) -> bool:
+        """Whether one of them is to look."""
+        return self.counts or self.instructions or self.pairs is not None
 
     def steps(self, scenarios: int) -> int:
         """Return how many steps *tell* hears of, at most."""
         seeds = len(instructions.Plan().hash_seeds) + 1
-        return self.counts * scenarios + self.instructions * 2 * seeds + self.cpu_time * scenarios
+        return self.counts * scenarios + self.instructions * 2 * seeds + (self.pairs is not None) * scenarios
 
     def missing(self) -> str | None:
         """Say why instructions cannot be counted here, where they are wanted; None where they can."""
@@ -64,6 +57,6 @@ def look(jobs: Sequence[Job], wanted: Wanted, tell: Tell) -> list[Comparison]:
     if wanted.instructions:
         found += instructions.judge(jobs, instructions.Plan(), further)
         done += wanted.steps(0)
-    if wanted.cpu_time:
-        found += paired.judge(jobs, wanted.pairs(), further)
+    if wanted.pairs is not None:
+        found += paired.judge(jobs, wanted.pairs, further)
     return found

@@ -93,7 +93,7 @@ LAYERS: dict[str, set[str]] = {
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"benchmarks", "layers", "revisions"},
+    "cli": _SHOWN | {"benchmarks", "layers", "revisions", "home"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 from looprig.home import Party
 from looprig.subject import LoopError
@@ -45,6 +45,13 @@ class Draw:
     core: int | None
     hash_seed: int
     order: tuple[int, ...]
+
+
+class Failed(NamedTuple):
+    """How many turns of a play ended in an exception, and what the first one was."""
+
+    turns: float
+    first: str
 
 
 class Crew:
@@ -109,9 +116,14 @@ class Crew:
         for worker in self._workers:
             self._asked(worker, "settle")
 
-    def quit(self) -> int:
-        """Let all workers end, and return the CPU time that they took from their start, in nanoseconds."""
-        return sum(int(self._asked(worker, "quit")["cpu_ns"]) for worker in self._workers)
+    def quit(self) -> tuple[int, dict[int, Failed]]:
+        """Let all workers end; return their CPU time in nanoseconds, and how many turns of a play failed on each side.
+
+        The CPU time is that of the whole processes, from the start of their interpreters.
+        """
+        answers = {worker: self._asked(worker, "quit") for worker in self._workers}
+        failed = {side: Failed(*answers[worker]["failed"][seat]) for side, (worker, seat) in self._seats.items()}
+        return sum(int(answer["cpu_ns"]) for answer in answers.values()), failed
 
     def _asked(self, worker: _Worker, *words: str | int) -> Mapping[str, Any]:
         worker.tell(*words)

@@ -15,7 +15,7 @@ it leans to neither side.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from pathlib import Path
@@ -23,7 +23,7 @@ from random import Random
 from statistics import median
 
 from looprig.home import Party
-from looprig.paired.crew import Crew, Design, Draw
+from looprig.paired.crew import Crew, Design, Draw, Failed
 
 LEG_NS = 250_000
 """CPU time that one side plays before the next one does, unless a single turn takes longer."""
@@ -37,7 +37,7 @@ BLOCK_NS = 10_000_000
 BLOCKS = 6
 """Blocks of a session, if they agree: beyond six only new sessions bring more."""
 
-MOST_BLOCKS = 24
+MOST_BLOCKS = 20
 """Blocks of a session, if they do not agree."""
 
 AGREED = 0.008
@@ -87,6 +87,8 @@ class Session:
     wall_by_cpu: float
     cpu_s: float
     blocks: int
+    before_failed: Failed
+    after_failed: Failed
 
 
 def drawn(random: Random, sides: int) -> Draw:
@@ -140,8 +142,8 @@ def play(
         blocks: list[Times] = []
         while len(blocks) < size.blocks or (len(blocks) < size.most_blocks and not _agreed(blocks)):
             blocks.append(_block(crew, _turned(draw.order, len(blocks)), size.plays, legs))
-        cpu_s = crew.quit() / 1e9
-    return _session(draw, blocks, size, cpu_s), size
+        cpu_ns, failed = crew.quit()
+    return _session(draw, blocks, size, cpu_ns / 1e9, failed), size
 
 
 Times = dict[int, tuple[int, int]]
@@ -188,7 +190,7 @@ def _leg(order: Sequence[int], number: int) -> Sequence[int]:
     return tuple(reversed(there)) if number % 2 else there
 
 
-def _session(draw: Draw, blocks: Sequence[Times], size: Size, cpu_s: float) -> Session:
+def _session(draw: Draw, blocks: Sequence[Times], size: Size, cpu_s: float, failed: Mapping[int, Failed]) -> Session:
     cpu = sum(times[0] for block in blocks for times in block.values())
     wall = sum(times[1] for block in blocks for times in block.values())
     return Session(
@@ -200,6 +202,8 @@ def _session(draw: Draw, blocks: Sequence[Times], size: Size, cpu_s: float) -> S
         wall / cpu,
         cpu_s,
         len(blocks),
+        failed[BEFORE],
+        failed[AFTER],
     )
 
 

@@ -88,7 +88,7 @@ def _answers(sides: Sequence[Side], turns: int) -> Iterator[Mapping[str, Any]]:
                 yield {"settled": gc.get_freeze_count()}
             case _:
                 break
-    yield {"cpu_ns": time.process_time_ns()}
+    yield {"cpu_ns": time.process_time_ns(), "failed": [side.failed() for side in sides]}
 
 
 def _calibrated(side: Side, wanted_ns: int) -> tuple[int, int]:
@@ -116,7 +116,7 @@ class Side:
         self._may_go, self._has_gone = threading.Semaphore(0), threading.Semaphore(0)
         self._times = (0, 0)
         self._error: BaseException | None = None
-        self._left = 0
+        self._left = self._plays = 0
         self._wall_ns = self._cpu_ns = 0
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -132,6 +132,11 @@ class Side:
             raise self._error
         return self._times
 
+    def failed(self) -> tuple[float, str]:
+        """Return how many turns of a play ended in an exception, and what the first one was."""
+        first = self._workload.first_failure
+        return self._workload.failed / max(1, self._plays), "" if first is None else _told(first)
+
     def _run(self) -> None:
         self._may_go.acquire()
         try:
@@ -140,6 +145,7 @@ class Side:
                 gc.collect()
                 self._begin()
                 self._workload.play(self._stops)
+                self._plays += 1
                 self._end()
                 for _ in range(self._left):  # a play that was stopped early: the other side's legs go on
                     self._times = (0, 0)

@@ -21,9 +21,10 @@ def test_killed_at_random():
     """
     Processes killed while they write: no acknowledged run is lost, none is half there, the file opens.
     """
-    runs, problems = kill_at_random(12, seed=2)
+    killed, runs, problems = kill_at_random(12, seed=2)
 
     assert not problems
+    assert killed == 12
     assert runs > 0
 
 
