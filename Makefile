@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers counts crashes trends prediction peers conformance clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers gate-rates counts crashes trends prediction peers conformance clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -45,6 +45,12 @@ providers: .venv/.stamp  ## Measure the strict model against its targets; writes
 	$(BIN)/python -m tests.perf.providers > reports/providers.md.new; missed=$$?; \
 	  mv reports/providers.md.new reports/providers.md; exit $$missed
 
+gate-rates: .venv/.stamp  ## Measure how often a gate on CPU time is wrong; writes reports/gate.md (hours; goes on where it stopped; needs valgrind)
+	$(BIN)/python -m tests.perf.gate --sizes
+	$(BIN)/python -m tests.perf.gate
+	$(BIN)/python -m tests.perf.gate --page > reports/gate.md.new
+	mv reports/gate.md.new reports/gate.md
+
 counts: .venv/.stamp  ## Show what exact counts and growth find; writes reports/counts.md (a quarter of an hour; needs valgrind)
 	$(BIN)/python -m tests.perf.counts > reports/counts.md.new; missed=$$?; \
 	  mv reports/counts.md.new reports/counts.md; exit $$missed
@@ -58,6 +64,7 @@ trends: .venv/.stamp  ## Measure what change points are found and missed; writes
 	  mv reports/trends.md.new reports/trends.md; exit $$missed
 
 prediction: .venv/.stamp .looprig/learn/.stamp  ## Score memory prediction, with a learner; writes reports/prediction.md (minutes)
+	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/pytest -q tests/prediction/test_predictors.py
 	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/looprig predict --format markdown > reports/prediction.md.new
 	mv reports/prediction.md.new reports/prediction.md
 

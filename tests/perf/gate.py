@@ -1,9 +1,11 @@
 """How often a gate on CPU time is wrong: the verdicts of `looprig.paired`, and pytest-benchmark's beside them.
 
-    python -m tests.perf.gate [--part N/M] [--most GATES]     go on measuring (`make gate-rates`)
+    python -m tests.perf.gate --sizes                         count how large the planted slowdowns are (valgrind)
+    python -m tests.perf.gate [--part N/M] [--most GATES]     go on measuring
     python -m tests.perf.gate --page                          print the page, from what was measured
 
-Every gate is one line of `.looprig/gate-rates.jsonl`, written when it is done. Whoever starts again goes on.
+Every gate is one line of `.looprig/gate-rates.jsonl`, written when it is done. Whoever starts again goes on;
+`make gate-rates` does all three.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ def sizes(done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "scenario"
             file.write_bytes(packed(scenario))
-            base = net_instructions(file, 0.0) if missing else 0.0
+            base = net_instructions(file, 0.0) if missing else 0
             dearer = (net_instructions(file, TRIED) / base - 1.0) / TRIED if missing else 1.0
             for size in missing:
                 share = size / dearer
@@ -180,28 +182,23 @@ def _pytest(command: list[str], share: float, scenario: Path) -> subprocess.Comp
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def run(part: tuple[int, int], most: int | None) -> None:
-    """Run what was not run yet, up to *most* gates, of one part of all."""
+def write(found: Mapping[str, Any]) -> None:
+    """Add a line to the file, and show most of it."""
     FILE.parent.mkdir(exist_ok=True)
     with FILE.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(found) + "\n")
+    print(json.dumps({key: found[key] for key in found if key not in ("log_ratios", "machine")}), flush=True)
 
-        def write(found: Mapping[str, Any]) -> None:
-            file.write(json.dumps(found) + "\n")
-            file.flush()
-            print(json.dumps({key: found[key] for key in found if key not in ("log_ratios", "machine")}), flush=True)
 
-        if part[0] == 1:
-            for size in sizes(read()):
-                write(size)
+def run(part: tuple[int, int], most: int | None) -> None:
+    """Run what was not run yet, up to *most* gates, of one part of all; those without a known size are left out."""
+    mine = [gate for number, gate in enumerate(gates()) if number % part[1] == part[0] - 1]
+    done = {each["name"] for each in read() if "name" in each}
+    for gate in [gate for gate in mine if gate.name not in done][:most]:
         shares = {(each["scenario"], each["planted"]): each["share"] for each in read() if each["kind"] == "size"}
-        done = {each["name"] for each in read() if "name" in each}
-        mine = [gate for number, gate in enumerate(gates()) if number % part[1] == part[0] - 1]
-        for gate in [gate for gate in mine if gate.name not in done][:most]:
-            if gate.planted and (gate.scenario, gate.planted) not in shares:
-                continue  # the first part counts the sizes; what has to wait for them is done by who starts again
-            judged = (paired if gate.kind == "paired" else benchmarked)(
-                gate, shares.get((gate.scenario, gate.planted), 0.0)
-            )
+        share = shares.get((gate.scenario, gate.planted)) if gate.planted else 0.0
+        if share is not None:
+            judged = (paired if gate.kind == "paired" else benchmarked)(gate, share)
             write({**asdict(gate), "name": gate.name, **_circumstances(), **judged})
 
 
@@ -215,6 +212,7 @@ def _circumstances() -> dict[str, Any]:
 def main() -> None:
     """Measure, or print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", action="store_true", help="count the planted slowdowns instead")
     parser.add_argument("--part", default="1/1", help="this part of all gates, such as 2/3")
     parser.add_argument("--most", type=int, help="stop after so many gates")
     parser.add_argument("--page", action="store_true", help="print the page instead")
@@ -223,6 +221,10 @@ def main() -> None:
         from tests.perf.gate_page import page
 
         print(page(read()), end="")
+        return
+    if given.sizes:
+        for size in sizes(read()):
+            write(size)
         return
     number, parts = map(int, given.part.split("/"))
     run((number, parts), given.most)
