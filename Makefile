@@ -64,6 +64,7 @@ trends: .venv/.stamp  ## Measure what change points are found and missed; writes
 	  mv reports/trends.md.new reports/trends.md; exit $$missed
 
 prediction: .venv/.stamp .looprig/learn/.stamp  ## Score memory prediction, with a learner; writes reports/prediction.md (minutes)
+	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/pytest -q tests/prediction/test_predictors.py
 	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/looprig predict --format markdown > reports/prediction.md.new
 	mv reports/prediction.md.new reports/prediction.md
 

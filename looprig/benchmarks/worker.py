@@ -37,6 +37,9 @@ TRIES = 2
 OFF = (("xdist", "-n0"), ("pytest_cov", "--no-cov"), ("pytest_timeout", "--timeout=0"))
 """Plugins that would run the benchmark elsewhere, trace it, or stop it; and how they are told not to."""
 
+NONE_FAILED = (0.0, "")
+"""How many calls of a batch failed, and how: a call that raises ends its test, so that none is timed."""
+
 Batch = Callable[[int], tuple[int, int]]
 """Calls so often, and returns the CPU time and the wall time of that, in nanoseconds."""
 
@@ -254,7 +257,7 @@ def _answers(questions: IO[str], batch: Batch) -> Iterator[dict[str, Any]]:
                 yield {"settled": gc.get_freeze_count()}
             case _:
                 break
-    yield {"cpu_ns": time.process_time_ns()}
+    yield {"cpu_ns": time.process_time_ns(), "failed": [NONE_FAILED]}
 
 
 def main(what: str, *arguments: str) -> None:

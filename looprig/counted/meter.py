@@ -21,7 +21,8 @@ FREE_BYTES = 1024
 """What a stretch may take without being counted.
 
 Below it are the frames that watching itself makes, and names of attributes that a cache of the interpreter keeps
-for a while, by their addresses, which no two processes have in common.
+for a while, by their addresses, which no two processes have in common. A copy of fewer than about 120 messages is
+below it, too; instructions see that one.
 """
 
 

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from looprig import instructions
+from looprig.content import ScenarioFile, accepts
 from looprig.counted.process import ask
 from looprig.growth.reading import Growth, Ratios, ratios, word_of
 from looprig.growth.sizes import Stops, stops_of
@@ -59,6 +60,19 @@ class Plan:
     conversations_max: int = 32
     tokens: str = "estimate"
     seed: int = 1
+
+
+def growth_of(
+    party: Party, file: ScenarioFile, seed: int, parameters: Mapping[str, str], plan: Plan, tell: Tell
+) -> list[Growth]:
+    """Make the scenario of *seed*, with those of the *parameters* (as text) that it has, and judge by it.
+
+    Raises:
+        ContentError: where the scenario cannot be made, or is too short to see growth.
+        LoopError: where the loop cannot be had or played.
+    """
+    mine = {name: text for name, text in parameters.items() if accepts(file, name)}
+    return judge(party, file.make(seed, mine), plan, tell)
 
 
 def judge(party: Party, scenario: Scenario, plan: Plan, tell: Tell) -> list[Growth]:
@@ -111,6 +125,7 @@ class _Measuring:
             metric,
             unit,
             tuple(messages),
+            self.stops.messages[-len(costs) :],
             tuple(costs),
             math.exp(found.whole.estimate),
             limit,
@@ -147,7 +162,7 @@ def _instructions(this: _Measuring) -> Growth:
     if reason is not None:
         limit = this.plan.limits.instructions
         return Growth(
-            this.scenario.name, "instructions", "instructions", (), (), None, limit, Verdict.UNDECIDED, "unclear",
+            this.scenario.name, "instructions", "instructions", (), (), (), None, limit, Verdict.UNDECIDED, "unclear",
             note=reason,
         )  # fmt: skip
     (counted,) = count(this.party, [this.packed], [Window(0, 1, this.stops.turns)], 0)

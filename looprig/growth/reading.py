@@ -26,9 +26,9 @@ class Growth:
     """How one cost per message grows.
 
     ``messages`` is the conversation's length at each of ``costs`` (half-way through a doubling, or at its end where
-    what is kept is weighed); of several conversations, costs are medians. ``ratio`` is the last cost by the first
-    ones, with the bounds of 99 % each where costs are noisy. ``verdict`` is regressed where the limit is exceeded
-    and the cost still grows, unchanged where not, and undecided where too little is known.
+    what is kept is weighed), and ``ends`` that at the end; of several conversations, costs are medians. ``ratio`` is
+    the last cost by the first ones, with the bounds of 99 % each where costs are noisy. ``verdict`` is regressed
+    where the limit is exceeded and the cost still grows, unchanged where not, and undecided where too little is known.
     ``raw`` has each conversation's costs.
     """
 
@@ -36,6 +36,7 @@ class Growth:
     metric: str
     unit: str
     messages: tuple[float, ...]
+    ends: tuple[int, ...]
     costs: tuple[float, ...]
     ratio: float | None
     limit: float
@@ -50,14 +51,14 @@ class Growth:
         """What the growth means, for people."""
         if self.ratio is None:
             return self.note
-        length = f"{self.messages[-1]:,.0f} messages"
+        length = f"{self.ends[-1]:,} messages"
         if self.word in ("flat", "settled"):
             grown = "is flat" if self.word == "flat" else "grows at first and then no more,"
             return f"cost per message {grown} up to {length}"
         if self.word == "unclear":
             return f"whether cost per message grows up to {length} is not decided"
         share, slope = self.per_thousand()
-        return f"each 1,000 messages of conversation add {share:.2g} % per message ({slope:,.3g} {self.unit})"
+        return f"each 1,000 messages of conversation add {_short(share)} % per message ({_short(slope)} {self.unit})"
 
     def per_thousand(self) -> tuple[float, float]:
         """Return what 1,000 further messages add to the cost of one: in percent of the first costs, and in its unit.
@@ -92,6 +93,10 @@ class Growth:
             f"last doubling by the first {FIRST}, limit {self.limit:g}" + (", 99 % bounds" if self.interval else ""),
             f"{self.word}: {self.sentence}" if self.ratio is not None else self.note,
         )
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def _regressions(compared: Compared) -> Table:
     """One row a metric: in how many scenarios it got worse, and the one where it got worst."""
     worse: dict[str, list[Comparison]] = {}
     for found in compared.comparisons():
-        if found.verdict is Verdict.REGRESSED and found.layer is Layer.COUNTERS:
+        if found.verdict is Verdict.REGRESSED and found.metric in METRICS:
             worse.setdefault(found.metric, []).append(found)
     rows = []
     for metric, all_found in worse.items():

@@ -178,7 +178,7 @@ def test_worker(pair: homes.Pair):
     )
 
     assert {"ready": 1} == answers[0]
-    assert [{"plays", "cpu_ns", "turns"}, {"legs"}, {"settled"}, {"times"}, {"cpu_ns"}] == [
+    assert [{"plays", "cpu_ns", "turns"}, {"legs"}, {"settled"}, {"times"}, {"cpu_ns", "failed"}] == [
         set(each) for each in answers[1:]
     ]
     assert 2 == len(list(answers[4]["times"]))  # type: ignore[call-overload]

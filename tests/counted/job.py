@@ -13,6 +13,7 @@ from looprig.workload import pack
 SILENT = Tell(lambda number, name: None, lambda turn, turns: None)
 
 PLANTED = Path(__file__).parents[1] / "growth" / "planted.py"
+BROKEN = Path(__file__).with_name("broken.py")
 
 
 def planted(factory: str = "make", **options: object) -> str:

@@ -26,6 +26,7 @@ from tests.perf.targets import Section, Target, report, table
 
 REPEATS = 200
 FLAT = 100
+LONG = 1000
 LARGE = 10_000
 COMMAND = ".venv/bin/python -m tests.perf.counts"
 
@@ -64,7 +65,10 @@ def counters() -> Section:
             other = sum(each[what] != found[0][what] for each in found)
             alarms += other
             rows.append([_name(loop), what, f"{found[0][what]:,}", f"{other} of {REPEATS}"])
-    jobs = [job(loops[0], planted("copying")), job(planted(), planted(extra="slice"))]
+    jobs = [
+        job(loops[0], planted("copying"), LONG),
+        job(planted(extra="slice", twin="on"), planted(extra="slice"), LONG),
+    ]
     compared = counted.judge(jobs, counted.Plan(), TELL)
     seen = [each for each in compared if each.metric == "bulk_bytes_per_message"]
     targets = [

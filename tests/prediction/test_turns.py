@@ -59,7 +59,7 @@ def conversation(turns: list[tuple[str, str, int]]) -> Scenario:
 
 
 @given(TURNS, st.data())
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_nothing_of_the_turn_is_known(turns: list[tuple[str, str, int]], data: st.DataObject):
     """
     Whatever a turn brings after the user has spoken, and whatever comes later, what is known at its start is the same.
@@ -77,7 +77,7 @@ def test_nothing_of_the_turn_is_known(turns: list[tuple[str, str, int]], data: s
 
 
 @given(TURNS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_sizes_are_those_of_the_history(turns: list[tuple[str, str, int]]):
     """
     Where a turn starts and ends is what the loop remembers then, counted message by message.

@@ -98,7 +98,7 @@ def test_equal_revisions(project: Path):
     assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
     assert "both sides are the same revision" in errors
 
-    (project / "app.py").write_text(loop("tools['search'] if 'search' in tools else None"))
+    (project / "app.py").write_text(loop("pass  # as it is now"))
     code, output, _ = compared(project, "--rev", "HEAD", "--format", "json")
     assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
     assert "app:make_loop at WORKTREE" == json.loads(output)["after"]["loop"]
@@ -139,7 +139,7 @@ def test_printing_loop(project: Path):
 
     code, output, errors = compared(project, "--rev", "HEAD~1", "--rev", "HEAD", "--format", "json")
 
-    assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
+    assert (3, {"unchanged"}) == (code, set(verdicts(output).values()))  # 3: printing takes calls
     assert "{}\n" in errors
 
 
