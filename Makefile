@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers peers conformance counts clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers gate-rates counts crashes trends prediction peers conformance clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -45,9 +45,39 @@ providers: .venv/.stamp  ## Measure the strict model against its targets; writes
 	$(BIN)/python -m tests.perf.providers > reports/providers.md.new; missed=$$?; \
 	  mv reports/providers.md.new reports/providers.md; exit $$missed
 
+gate-rates: .venv/.stamp  ## Measure how often a gate on CPU time is wrong; writes reports/gate.md (hours; goes on where it stopped; needs valgrind)
+	$(BIN)/python -m tests.perf.gate --sizes
+	$(BIN)/python -m tests.perf.gate
+	$(BIN)/python -m tests.perf.gate --page > reports/gate.md.new
+	mv reports/gate.md.new reports/gate.md
+
 counts: .venv/.stamp  ## Show what exact counts and growth find; writes reports/counts.md (a quarter of an hour; needs valgrind)
 	$(BIN)/python -m tests.perf.counts > reports/counts.md.new; missed=$$?; \
 	  mv reports/counts.md.new reports/counts.md; exit $$missed
+
+crashes: .venv/.stamp  ## Kill, cut off and damage the store; writes reports/store.md (minutes; needs a C compiler)
+	$(BIN)/python -m tests.perf.crashes > reports/store.md.new; missed=$$?; \
+	  mv reports/store.md.new reports/store.md; exit $$missed
+
+trends: .venv/.stamp  ## Measure what change points are found and missed; writes reports/trends.md
+	$(BIN)/python -m tests.perf.trends > reports/trends.md.new; missed=$$?; \
+	  mv reports/trends.md.new reports/trends.md; exit $$missed
+
+prediction: .venv/.stamp .looprig/learn/.stamp  ## Score memory prediction, with a learner; writes reports/prediction.md (minutes)
+	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/pytest -q tests/prediction/test_predictors.py
+	PYTHONPATH=.looprig/learn$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/looprig predict --format markdown > reports/prediction.md.new
+	mv reports/prediction.md.new reports/prediction.md
+
+# A folder beside the environment and not in it: the learner is 300 MB that nothing else needs.
+.looprig/learn/.stamp: looprig/prediction/learn.txt .venv/.stamp
+	rm -rf .looprig/learn
+ifdef UV
+	uv pip install --quiet --no-deps --python $(BIN)/python --target .looprig/learn --requirement looprig/prediction/learn.txt
+else
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .looprig/learn \
+	  --requirement looprig/prediction/learn.txt
+endif
+	@touch $@
 
 peers:  ## Install the mock server that the strict model is held against; needs npm
 	npm install --silent --no-audit --no-fund --prefix .looprig/peers @copilotkit/aimock@1.43.0
@@ -64,7 +94,7 @@ lint: .venv/.stamp  ## Format the code, and mend what ruff can mend
 lock:  ## Write requirements.lock anew from pyproject.toml; needs uv
 	@test -n "$(UV)" || { echo "make lock needs uv (https://docs.astral.sh/uv)" >&2; exit 2; }
 	uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --no-config \
-	  --python-version 3.11 --extra dev --extra otel --extra tokens pyproject.toml --output-file requirements.lock
+	  --python-version 3.11 --extra dev --extra otel --extra postgres --extra tokens pyproject.toml --output-file requirements.lock
 
 # Two environments: one package that asks for old versions would age all others.
 lock-frameworks:  ## Write the locks of the frameworks anew from looprig/conformance/*.in; needs uv

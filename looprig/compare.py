@@ -77,27 +77,29 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two sides over the same scenarios."""
+    """Two sides over the same scenarios; ``judged`` is what other layers than the exact counters found."""
 
     before: Side
     after: Side
     settings: Settings
     rounds: int
+    judged: Sequence[Comparison] = ()
 
     def after_breaks(self) -> bool:
         """Whether the loop after the change breaks an invariant."""
         return self.after.broken() > 0
 
     def comparisons(self) -> list[Comparison]:
-        """Return every metric of every scenario."""
+        """Return every metric of every scenario, and what was judged besides."""
         virtual = self.settings.clock == "virtual"
-        return [
+        counted = [
             Comparison(name, metric, before, after, verdict(metric, before, after, virtual), unit=METRICS[metric].unit)
             for name in self.before.runs
             for metric in METRICS
             if (before := self.before.value(name, metric)) is not None or self.after.value(name, metric) is not None
             for after in [self.after.value(name, metric)]
         ]
+        return [*counted, *self.judged]
 
 
 def verdict(metric: str, before: float | None, after: float | None, virtual: bool = True) -> Verdict:

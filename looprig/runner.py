@@ -23,7 +23,7 @@ from looprig.invariants import Checker, Violation
 from looprig.loop import Contract
 from looprig.messages import Message
 from looprig.metrics import Meter
-from looprig.observe import Observer
+from looprig.observe import Observer, View
 from looprig.retained import retained_bytes
 from looprig.scenario import Scenario, Turn
 from looprig.script import ScriptedModel, ScriptedTools, Session, TurnStopped
@@ -99,7 +99,8 @@ class RunOptions:
     """How to run: where to record to (None for nowhere), the token counter, whether to judge, the contract.
 
     ``contract`` stands in for what the loop itself declares; ``providers`` are added to those that it names.
-    ``on_turn`` is told how many turns are done.
+    ``on_turn`` is told how many turns are done. ``watch`` is told of each event as it happens, with the view that it
+    completed: for what is neither an invariant nor a metric.
     """
 
     trace: Path | None = None
@@ -109,6 +110,7 @@ class RunOptions:
     providers: tuple[str, ...] = ()
     turn_limit_s: float = TURN_LIMIT_S
     on_turn: Callable[[int], None] | None = None
+    watch: Callable[[Event, View | None], None] | None = None
 
 
 class _Sink:
@@ -122,6 +124,7 @@ class _Sink:
         self.failure: Exception | None = None
         self.requests = 0
         self._observer = Observer()
+        self._watch = options.watch
 
     def emit(self, event: Event) -> None:
         if self.failure is not None:
@@ -136,6 +139,8 @@ class _Sink:
             self.meter.see(event, view)
             if view is not None and self.checker is not None:
                 self.checker.see(view)
+            if self._watch is not None:
+                self._watch(event, view)
         except Exception as error:
             self.failure = error
 

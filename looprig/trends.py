@@ -6,13 +6,14 @@ its order means nothing; a least magnitude and a least length, so that what is f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import exp, log, sqrt
 from operator import mul
 from random import Random
 from statistics import median
+from typing import NamedTuple
 
 ALPHA = 0.001
 MAGNITUDE = 0.02
@@ -44,6 +45,13 @@ class Change:
         return self.after / self.before if self.before else None
 
 
+class _Rule(NamedTuple):
+    alpha: float
+    magnitude: float
+    segment: int
+    seed: int
+
+
 def exact_changes(values: Sequence[float]) -> list[Change]:
     """Return every place where an exact value is not what it was in the run before."""
     return [
@@ -68,7 +76,7 @@ def changes(
     defaults some seven values behind a clear step show it: this says when something began, not whether the newest
     run is slower.
     """
-    found = dict(_split(values, 0, len(values), alpha, magnitude, segment, seed))
+    found = dict(_split(values, 0, len(values), _Rule(alpha, magnitude, segment, seed)))
     edges = [0, *sorted(found), len(values)]
     made = [
         Change(at, median(values[start:at]), median(values[at:end]), found[at])
@@ -78,61 +86,84 @@ def changes(
     return [change for change in made if _moves(change.before, change.after, magnitude)]
 
 
-def _split(
-    values: Sequence[float], start: int, end: int, alpha: float, magnitude: float, segment: int, seed: int
-) -> list[tuple[int, float]]:
+def _split(values: Sequence[float], start: int, end: int, rule: _Rule) -> list[tuple[int, float]]:
     """Return the index and p of each change between *start* and *end*."""
-    if end - start < 2 * segment:
-        return []
-    part = ranks(values[start:end])
-    clear = clearness(part, segment)
-    if not max(clear):
-        return []
-    at = start + _place(_without_spikes(values[start:end]), segment)
-    if not _moves(median(values[start:at]), median(values[at:end]), magnitude):
-        return []
-    p = _p(part, max(clear), alpha, segment, Random(seed))
-    if p is None:
-        return []
-    rest = (alpha, magnitude, segment, seed)
-    return [*_split(values, start, at, *rest), (at, p), *_split(values, at, end, *rest)]
+    for first, last in _stretches(start, end, 4 * rule.segment):
+        found = _change(values[first:last], rule)
+        if found is not None:
+            at, p = first + found[0], found[1]
+            return [*_split(values, start, at, rule), (at, p), *_split(values, at, end, rule)]
+    return []
+
+
+def _stretches(start: int, end: int, least: int) -> Iterator[tuple[int, int]]:
+    """Yield the whole, and then three halves of it that overlap, where they have *least* values.
+
+    On the whole a rise that is followed by a fall looks like nothing. Shorter stretches would find shorter ones, and
+    see more where there is nothing (seeded binary segmentation: Kovács, Bühlmann, Li and Munk, Biometrika 2023).
+    """
+    yield start, end
+    length = (end - start) / 2
+    if length >= least:
+        for half in range(3):
+            yield start + round(half * length / 2), start + round(half * length / 2 + length)
+
+
+def _change(part: Sequence[float], rule: _Rule) -> tuple[int, float] | None:
+    """Return where *part* changes once, and p; None where it does not."""
+    if len(part) < 2 * rule.segment:
+        return None
+    cut = _place(_without_spikes(part), rule.segment)
+    if cut is None or not _moves(median(part[:cut]), median(part[cut:]), rule.magnitude):
+        return None
+    p = _p(ranks(part), rule)
+    return None if p is None else (cut, p)
 
 
 def _moves(before: float, after: float, magnitude: float) -> bool:
     return before != after and abs(after - before) >= magnitude * abs(before)
 
 
-def clearness(part: Sequence[float], segment: int = SEGMENT) -> list[float]:
-    """Return, for each cut that leaves *segment* values on either side, how clearly the means beside it differ.
+def _weights(size: int, least: int) -> list[float]:
+    """Return what the sums of a series' first values are multiplied with, to be alike where the order means nothing.
 
-    This is the CUSUM, each value of it by its standard deviation where the order means nothing (that of a two-sample
-    test), so that a cut near an end counts as much as one in the middle.
+    Up to every cut that leaves *least* values on either side; 0 for the others. These are the weights of a two-sample
+    test, so that a cut near an end counts as much as one in the middle.
     """
-    size = len(part)
-    mean = sum(part) / size
-    sums = list(accumulate(part))
-    return [
-        abs(sums[index - 1] - index * mean) / sqrt(index * (size - index))
-        for index in range(segment, size - segment + 1)
-    ]
+    return [1 / sqrt(cut * (size - cut)) if least <= cut <= size - least else 0.0 for cut in range(1, size)]
 
 
-def _place(part: Sequence[float], segment: int) -> int:
+def _clearness(centred: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Return for each cut how clearly the means on its two sides differ: the weighted CUSUM."""
+    return list(map(mul, map(abs, accumulate(centred)), weights))
+
+
+def _centred(values: Sequence[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    return [value - mean for value in values]
+
+
+def _place(part: Sequence[float], segment: int) -> int | None:
     """Return where the change is: the cut that most of the likelihood lies near, and not the single likeliest one.
 
     Under noise neighbouring cuts are about as likely, and the likeliest is often one that a spike made so. The
-    profile likelihood of a cut between two normal levels depends on its clearness alone.
+    profile likelihood of a cut between two normal levels depends on its clearness alone. None where the change lies
+    so near an end that one side has less than *segment* values.
     """
     size = len(part)
-    mean = sum(part) / size
-    spread = sum((value - mean) ** 2 for value in part)
-    logs = [-size / 2 * log(max(spread - size * each**2, 1e-9 * spread)) for each in clearness(part, segment)]
+    centred = _centred(part)
+    spread = sum(value * value for value in centred)
+    clear = _clearness(centred, _weights(size, 1))
+    if not spread:
+        return None
+    logs = [-size / 2 * log(max(spread - size * each**2, 1e-9 * spread)) for each in clear]
     top = max(logs)
     near = [exp(each - top) for each in logs]
     reach = len(NEAR) // 2
     padded = [0.0] * reach + near + [0.0] * reach
     mass = [sum(map(mul, NEAR, padded[index:])) for index in range(len(near))]
-    return segment + mass.index(max(mass))
+    cut = mass.index(max(mass)) + 1
+    return cut if segment <= cut <= size - segment else None
 
 
 def _without_spikes(values: Sequence[float]) -> Sequence[float]:
@@ -144,15 +175,17 @@ def _without_spikes(values: Sequence[float]) -> Sequence[float]:
     return [min(max(value, middle - reach), middle + reach) for value in values]
 
 
-def _p(part: Sequence[float], strength: float, alpha: float, segment: int, rng: Random) -> float | None:
-    """Return the share of shuffled orders with a cut as clear; None as soon as it cannot be below *alpha* any more."""
-    shuffles = int(2 / alpha) - 1
-    allowed = alpha * (shuffles + 1)
-    shuffled = list(part)
-    as_clear = 1  # the order that was observed is one of them
+def _p(part: Sequence[float], rule: _Rule) -> float | None:
+    """Return the share of shuffled orders with a cut as clear; None as soon as it cannot be below alpha any more."""
+    centred, weights = _centred(part), _weights(len(part), rule.segment)
+    strength = max(_clearness(centred, weights)) - 1e-9
+    shuffles = int(2 / rule.alpha) - 1
+    allowed = rule.alpha * (shuffles + 1)
+    draw, as_clear = Random(rule.seed).random, 1  # the order that was observed is one of them
     for _ in range(shuffles):
-        rng.shuffle(shuffled)
-        as_clear += max(clearness(shuffled, segment)) >= strength - 1e-9
+        keys = [draw() for _ in centred]
+        shuffled = [centred[index] for index in sorted(range(len(keys)), key=keys.__getitem__)]
+        as_clear += max(_clearness(shuffled, weights)) >= strength
         if as_clear >= allowed:
             return None
     return as_clear / (shuffles + 1)

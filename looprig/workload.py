@@ -294,6 +294,9 @@ class Workload:
         self._script = _Script(tuple(scenario.turns), clock or VirtualClock())
         self._events: asyncio.AbstractEventLoop | None = None
         self._stack = contextlib.ExitStack()
+        self.failed = 0
+        """How many turns ended in an exception, in all plays."""
+        self.first_failure: BaseException | None = None
 
     def __enter__(self) -> Self:
         clock = self._script.clock
@@ -332,8 +335,8 @@ class Workload:
                     self._events.run_until_complete(_awaited(result, plan.cancel_after_s))
             except _ENDS:
                 break
-            except _TURN_ENDS:
-                continue
+            except _TURN_ENDS as error:
+                self._fail(error)
         if len(self._script.turns) in stops:
             stops[len(self._script.turns)]()
 
@@ -346,10 +349,14 @@ class Workload:
                 await _awaited(seat.loop.send(plan.say), plan.cancel_after_s)
             except _ENDS:
                 break
-            except _TURN_ENDS:
-                continue
+            except _TURN_ENDS as error:
+                self._fail(error)
         if len(self._script.turns) in stops:
             stops[len(self._script.turns)]()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failed += 1
+        self.first_failure = self.first_failure or error
 
     def _begin(self, seats: dict[int, _Seat], number: int, plan: Turn) -> _Seat:
         seat = self._seat(seats, plan.session)

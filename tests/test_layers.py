@@ -20,6 +20,7 @@ _SHOWN = _ASSEMBLED | {
     "gate",
     "store",
     "trends",
+    "prediction",
     "trimmers",
     "conformance",
     "server",
@@ -28,6 +29,7 @@ _SHOWN = _ASSEMBLED | {
     "replay",
     "exits",
 }
+_COUNTING = {"counted", "instructions", "growth"}
 _SHOWN |= {"home", "workload", "counted", "instructions", "growth"}
 
 LAYERS: dict[str, set[str]] = {
@@ -64,20 +66,34 @@ LAYERS: dict[str, set[str]] = {
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "paired": _ASSEMBLED | {"home", "workload"},
+    "layers": {"counted", "instructions", "paired", "progress", "verdicts"},
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},
-    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry"},
-    "benchmarks": {"subject", "progress", "verdicts", "home", "paired", "revisions"},
+    "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
+    "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
+    "prediction": _ASSEMBLED,
     "phase3": _ASSEMBLED | {"compare"},
-    "gate": _ASSEMBLED | {"compare", "home", "exits"},
+    "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
     "report": _ASSEMBLED
-    | {"growth", "compare", "trimmers", "conformance", "server", "phase3", "store", "trends", "gate", "exits"},
+    | {
+        "growth",
+        "compare",
+        "prediction",
+        "trimmers",
+        "conformance",
+        "server",
+        "phase3",
+        "store",
+        "trends",
+        "gate",
+        "exits",
+    },
     "replay": _ASSEMBLED | {"report"},
     "testing": _ASSEMBLED | {"report"},
     "pytest_plugin": _SHOWN | {"testing"},
-    "cli": _SHOWN | {"benchmarks", "home", "revisions"},
+    "cli": _SHOWN | {"benchmarks", "layers", "revisions", "home"},
     "__main__": {"cli"},
     "__init__": {"version"},
 }

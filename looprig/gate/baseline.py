@@ -1,4 +1,4 @@
-"""What a run is compared with: the exact metrics of a run that was stored.
+"""What a run is compared with: the exact metrics of another run, from a file, from the store, or made just now.
 
 A stored run says nothing of time. Its machine, or the hour, was another one; on shared machines that alone is worth
 tens of percent. Times are judged where both sides run now, in pairs.
@@ -14,10 +14,20 @@ from typing import Any
 import msgspec
 
 from looprig.gate.config import ConfigError
+from looprig.gate.limits import exact
+from looprig.runner import Outcome
+from looprig.store import Part, RunRecord, StoreError, open_store
+from looprig.suite import Settings
+from looprig.version import __version__
 
-TIMES_OF_A_STORED_RUN = "the baseline is a stored run; times of two runs are no pairs, and are never compared"
+OF_A_STORED_RUN = "both sides have to run now, on one machine, and the baseline is a stored run"
 
 SCHEMA_VERSIONS = (1,)
+
+PASSED = "passed"
+"""The verdict that a store has of a run that passed."""
+
+FIRST = "looprig gate --baseline none"
 
 
 class StoredValue(msgspec.Struct, frozen=True):
@@ -96,6 +106,51 @@ def of_file(path: Path) -> Baseline:
     if stored.error is not None:
         raise ConfigError(f"the baseline {path} is of a suite that ended early ({stored.error}); {again}")
     return Baseline(str(path), stored.tokens, stored.clock == "virtual", stored.looprig, _by_key(stored.runs))
+
+
+def of_outcomes(name: str, outcomes: Sequence[Outcome], settings: Settings) -> Baseline:
+    """Return what runs of this very process's looprig showed."""
+    virtual = settings.clock == "virtual"
+    runs = {
+        key_of(outcome.scenario, outcome.seed, outcome.params): {
+            metric: value for metric, value in outcome.metrics.items() if exact(metric, virtual)
+        }
+        for outcome in outcomes
+    }
+    return Baseline(name, settings.tokens, virtual, __version__, runs)
+
+
+def of_store(place: str, loop: str) -> Baseline:
+    """Return the newest run of *loop* in a store that passed; one that failed is no measure for the next.
+
+    Raises:
+        ConfigError: where there is none, or the store cannot be read.
+    """
+    try:
+        with open_store(place, make=False) as store:
+            for run in reversed(store.runs()):
+                if run.record.verdict == PASSED and run.record.kind in ("gate", "run"):
+                    parts = [part for part in store.load(run.id).parts if part.loop == loop]
+                    if parts:
+                        return _of_record(f"run {run.id} of {store.name}", run.record, parts)
+            name = store.name
+    except StoreError as error:
+        raise ConfigError(f"the baseline cannot be read: {error}; a first run makes it: {FIRST}") from error
+    raise ConfigError(f"{name} has no run of {loop} that passed; a first run makes one: {FIRST}")
+
+
+def _of_record(name: str, record: RunRecord, parts: Sequence[Part]) -> Baseline:
+    runs = {
+        key_of(part.scenario, seed, part.params): {
+            sample.metric: (sample.values or (sample.value,))[index]
+            for sample in part.samples
+            # A metric that some seeds did not have cannot be told apart by seed.
+            if sample.exact and len(sample.values or (sample.value,)) == len(part.seeds)
+        }
+        for part in parts
+        for index, seed in enumerate(part.seeds)
+    }
+    return Baseline(name, record.tokens, record.clock == "virtual", record.looprig, runs)
 
 
 def _by_key(runs: Sequence[StoredRun]) -> dict[Key, dict[str, float]]:

@@ -68,7 +68,7 @@ class Gated:
     checks: Sequence[Check]
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    where: tuple[str, int] | None = None
+    where: tuple[str, int | None] | None = None
     strict: bool = False
     command: str = "looprig gate"
 

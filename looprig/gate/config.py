@@ -17,12 +17,24 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from looprig import growth
+from looprig.counted.judge import METRICS as COUNTED
 from looprig.gate.limits import HOW, Limit, LimitError, default, parse
+from looprig.instructions.judge import METRIC as INSTRUCTIONS
 from looprig.invariants import RULES
 from looprig.metrics import METRICS
+from looprig.paired.judging import METRIC as CPU_TIME
 
 FILE = "pyproject.toml"
 TABLE = "tool.looprig"
+
+OF_LAYERS: Mapping[str, str] = {
+    **{metric: "counts" for metric, _ in COUNTED.values()},
+    INSTRUCTIONS: "instructions",
+    CPU_TIME: "cpu_time",
+    **{f"{metric}_growth": "growth" for metric in growth.METRICS},
+}
+"""The metrics of the layers behind the exact ones, each with the table that says how it is judged."""
 
 Setting = int | float | str | bool
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -46,6 +58,64 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     set: Annotated[dict[str, Setting], Meta(description="Its parameters; see looprig list.")] = {}
     seed: Annotated[int | None, Meta(description="Its first seed; by default that of the table above.")] = None
     seeds: Annotated[AtLeastOne | None, Meta(description="How many seeds are tried.")] = None
+
+
+Judge = Literal["auto", "always", "never"]
+WHEN = "auto: where it can be; always: undecided where it cannot; never."
+
+
+class CpuTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How CPU time is judged: in pairs of fresh interpreters, beside a git revision."""
+
+    judge: Annotated[Judge, Meta(description=WHEN)] = "auto"
+    margin_percent: Annotated[float, Meta(gt=0, lt=100, description="A change up to this counts as none.")] = 2.0
+    reach_percent: Annotated[
+        float, Meta(gt=0, lt=100, description="A change beyond this must not be missed; more than the margin.")
+    ] = 5.0
+    budget_s: Annotated[float, Meta(gt=0, description="Seconds for each scenario; then it is undecided.")] = 30.0
+    control: Annotated[
+        bool, Meta(description="Play the baseline twice; where it differs from itself, nothing is decided.")
+    ] = False
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How calls and memory taken in bulk are judged: counted exactly, on any machine, beside a git revision."""
+
+    judge: Annotated[Judge, Meta(description=WHEN)] = "auto"
+    limit_percent: Annotated[float, Meta(ge=0, description="A change up to this counts as none.")] = 0.5
+
+
+class Instructions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How instructions are judged: counted by valgrind, beside a git revision."""
+
+    judge: Annotated[Judge, Meta(description=WHEN)] = "auto"
+    limit_percent: Annotated[float, Meta(ge=0, description="A change up to this counts as none.")] = 0.5
+    limit_async_percent: Annotated[
+        float, Meta(ge=0, description="The same for loops whose send is a coroutine: the event loop is counted too.")
+    ] = 1.0
+
+
+Times = Annotated[float, Meta(gt=1)]
+HOW_MANY_TIMES = "How many times its first costs a message's last cost may be; without it, this is not judged."
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the cost of a message may grow with the conversation; judged without a baseline, and where it has a limit."""
+
+    scenario: Annotated[str, Meta(min_length=1, description="A scenario with a parameter messages.")] = (
+        "long_conversation"
+    )
+    messages: Annotated[int, Meta(ge=1, description="The length of the conversation.")] = 4096
+    tokens: Annotated[Times | None, Meta(description=f"Tokens sent. {HOW_MANY_TIMES}")] = None
+    retained_bytes: Annotated[Times | None, Meta(description=f"Memory by message held. {HOW_MANY_TIMES}")] = None
+    instructions: Annotated[Times | None, Meta(description=f"By valgrind. {HOW_MANY_TIMES}")] = None
+    cpu_time: Annotated[Times | None, Meta(description=f"CPU time. {HOW_MANY_TIMES}")] = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The metrics that have a limit, with it."""
+        given = {name: getattr(self, name) for name in growth.METRICS}
+        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,10 +171,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     turn_limit_s: Annotated[float, Meta(gt=0, description="Real seconds after which a turn is stopped.")] = 60.0
     baseline: Annotated[
         str,
-        Meta(min_length=1, description="What is compared with: a results file, or none."),
+        Meta(
+            min_length=1,
+            description="What is compared with: a git revision such as origin/main, a results file (.json), store (the "
+            "last run that passed), or none.",
+        ),
     ] = "none"
+    setup: Annotated[
+        str | None,
+        Meta(description="The command that installs a revision, such as pip install -e .; see looprig compare."),
+    ] = None
     strict: Annotated[bool, Meta(description="Exit with 4 where something that was to be judged is undecided.")] = False
     limits: Limits = {}
+    counts: Counts = Counts()
+    instructions: Instructions = Instructions()
+    cpu_time: CpuTime = CpuTime()
+    growth: Growth | None = None
     waivers: Annotated[tuple[Waiver, ...], Meta(description="What may be broken or exceeded, and why.")] = ()
 
     def limit(self, scenario: str, metric: str) -> tuple[Limit, bool]:
@@ -137,6 +219,15 @@ def load(path: Path) -> Config:
     if table is None:
         raise ConfigError(f"{path.name} has no table [{TABLE}]; write one with: looprig init")
     return decode(table, Source(path.name, text))
+
+
+def holds_table(text: str) -> bool:
+    """Say whether the text of a pyproject.toml has the table; one that is no TOML has none."""
+    try:
+        tool = tomllib.loads(text).get("tool")
+    except tomllib.TOMLDecodeError:
+        return False
+    return isinstance(tool, dict) and "looprig" in tool
 
 
 class Source:
@@ -206,6 +297,10 @@ def decode(table: object, source: Source) -> Config:
         raise source.error(keys, _told(why, _at(table, keys), _choices(keys))) from error
     _check_limits(config, source)
     _check_waivers(config, source)
+    if config.cpu_time.reach_percent <= config.cpu_time.margin_percent:
+        raise source.error(("cpu_time", "reach_percent"), "has to be more than margin_percent")
+    if config.growth is not None and not config.growth.limits:
+        raise source.error(("growth",), f"has no limit: give one of {', '.join(growth.METRICS)}, as in cpu_time = 1.25")
     return config
 
 
@@ -310,6 +405,9 @@ def _no_texts(table: object) -> Iterator[tuple[tuple[str, ...], object]]:
 def _check_limits(config: Config, source: Source) -> None:
     for name, value in config.limits.items():
         for metric, text, keys in _limits_of(name, value):
+            if metric in OF_LAYERS:
+                why = f"{metric} is judged as [{TABLE}.{OF_LAYERS[metric]}] says, and has no limit here"
+                raise source.error(("limits", *keys), why)
             if metric not in METRICS:
                 known = [*METRICS, *(("a scenario's name, for a table",) if isinstance(value, str) else ())]
                 raise source.error(("limits", *keys), f"there is no such metric; {hint(metric, known)}")
@@ -333,19 +431,21 @@ def _check_waivers(config: Config, source: Source) -> None:
             raise source.error(keys, "name either an invariant or a metric")
         if waiver.invariant is not None and waiver.invariant not in RULES:
             raise source.error((*keys, "invariant"), f"there is no such code; {hint(waiver.invariant, RULES)}")
-        if waiver.metric is not None and waiver.metric not in METRICS:
-            raise source.error((*keys, "metric"), f"there is no such metric; {hint(waiver.metric, METRICS)}")
+        known = (*METRICS, *OF_LAYERS)
+        if waiver.metric is not None and waiver.metric not in known:
+            raise source.error((*keys, "metric"), f"there is no such metric; {hint(waiver.metric, known)}")
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the table, in the draft that editors of TOML read."""
     (made,), definitions = msgspec.json.schema_components([Config], ref_template="#/definitions/{name}")
-    return {
+    whole = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": f"[{TABLE}] of {FILE}",
         **made,
         "definitions": definitions,
     }
+    return dict(msgspec.json.decode(msgspec.json.encode(whole)))  # defaults that are tuples become lists
 
 
 if __name__ == "__main__":

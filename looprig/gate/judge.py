@@ -108,7 +108,14 @@ def waived(
     used: set[int] = set()
     found = []
     for check in checks:
-        mine = next((waiver for waiver in held if _is_for(waiver, check, scenarios[check.scenario])), None)
+        mine = next(
+            (
+                waiver
+                for waiver in held
+                if _is_for(waiver, check, scenarios.get(check.scenario, check.scenario.split()[0]))
+            ),
+            None,
+        )
         if mine is not None and check.status in (Status.BROKEN, Status.EXCEEDED, Status.UNDECIDED):
             used.add(id(mine))
             found.append(replace(check, status=Status.WAIVED, why=f"{mine.reason} ({check.why})"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -40,19 +41,17 @@ def init(folder: Path, loop: str | None = None, *, dry: bool = False) -> list[Wr
         OSError: where a file cannot be written.
     """
     spec = loop or STAND_IN
-    block = CONFIGURATION.format(loop=_quoted(spec))
+    # The configuration comes first: what is wrong there is said before anything is written.
+    configuration = _configuration(folder / FILE, CONFIGURATION.format(loop=_quoted(spec)))
     files = [(TEST, TEST_TEXT.format(loop=_quoted(spec))), (WORKFLOW, _workflow(folder))]
     if loop is None:
         files.insert(0, (ADAPTER, ADAPTER_TEXT))
-    configuration = _configuration(
-        folder / FILE, block
-    )  # first: what is wrong there is said before anything is written
-    written = [configuration(dry)]
-    for path, text in files:
-        written.append(
-            Written(path, "kept" if _there(folder / path) or not _new(folder / path, text, dry) else "created")
-        )
-    return written
+    return [configuration(dry), *(_file(folder, path, text, dry) for path, text in files)]
+
+
+def _file(folder: Path, path: Path, text: str, dry: bool) -> Written:
+    kept = _there(folder / path) or not _new(folder / path, text, dry)
+    return Written(path, "kept" if kept else "created")
 
 
 def _there(path: Path) -> bool:
@@ -144,7 +143,8 @@ def _umask() -> int:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Return *text* in quotes, as TOML, Python and JSON read it alike."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _workflow(folder: Path) -> str:
@@ -170,7 +170,7 @@ CONFIGURATION = """\
 [tool.looprig]
 loop = {loop}
 # scenarios = ["long_*", {{ name = "pending_calls", set = {{ messages = 200 }} }}]  # by default all; see looprig list
-# baseline = "baseline.json"  # what is compared with
+# baseline = "origin/main"  # what is compared with
 
 [tool.looprig.limits]  # what is not named here may not get worse than the baseline
 # tokens_sent = "+2 %"
@@ -254,12 +254,14 @@ jobs:
     steps:
       - uses: actions/checkout@v4
         with:
-          fetch-depth: 0 # a baseline may be another revision
+          fetch-depth: 0 # the branch that a pull request goes to is compared with
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
       - run: python -m pip install PACKAGES
-      - run: looprig gate --format table --output github=- --output junit=looprig.xml
+      - run: looprig gate --baseline "${BASE:+origin/$BASE}" --output github=- --output junit=looprig.xml
+        env:
+          BASE: ${{ github.base_ref }} # empty on a push; then the baseline is the configuration's
       - uses: actions/upload-artifact@v4
         if: always()
         with:

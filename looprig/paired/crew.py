@@ -1,4 +1,4 @@
-"""The worker processes of one session: started on one core with one hash seed, asked line by line, ended for certain."""
+"""The processes of one session: started on one core with one hash seed, asked line by line, ended for certain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 from looprig.home import Party
 from looprig.subject import LoopError
@@ -45,6 +45,13 @@ class Draw:
     core: int | None
     hash_seed: int
     order: tuple[int, ...]
+
+
+class Failed(NamedTuple):
+    """How many turns of a play ended in an exception, and what the first one was."""
+
+    turns: float
+    first: str
 
 
 class Crew:
@@ -79,27 +86,48 @@ class Crew:
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         self._close()
 
-    def ask(self, side: int, command: str, *arguments: int) -> Mapping[str, Any]:
-        """Let the worker of *side* do something with it, and return what it answers.
+    def calibrate(self, side: int, wanted_ns: int) -> Mapping[str, Any]:
+        """Return how many plays of *side* last about *wanted_ns* (``plays``), their ``cpu_ns``, and ``turns``.
 
         Raises:
-            LoopError: where the loop raised, or its process died or took too long.
+            LoopError: where the loop raised, or its process died or took too long; so do the other methods.
         """
         worker, seat = self._seats[side]
-        worker.tell(command, seat, *arguments)
-        return self._answer(worker)
+        return self._asked(worker, "calibrate", seat, wanted_ns)
+
+    def cut(self, turns: int) -> int:
+        """Cut each play into legs of so many turns, and return how many these are."""
+        return max(int(self._asked(worker, "cut", turns)["legs"]) for worker in self._workers)
+
+    def go(self, order: Sequence[int]) -> list[tuple[int, int]]:
+        """Play a leg of each side in *order*; return CPU time and wall time of each in nanoseconds."""
+        if len(self._workers) == 1:
+            seats = (self._seats[side][1] for side in order)
+            return [(cpu, wall) for cpu, wall in self._asked(self._workers[0], "go", *seats)["times"]]
+        times = []
+        for side in order:
+            worker, seat = self._seats[side]
+            ((cpu, wall),) = self._asked(worker, "go", seat)["times"]
+            times.append((cpu, wall))
+        return times
 
     def settle(self) -> None:
         """Tell all workers that the warm-up is over."""
         for worker in self._workers:
-            worker.tell("settle")
-            self._answer(worker)
+            self._asked(worker, "settle")
 
-    def quit(self) -> int:
-        """Let all workers end, and return the CPU time that they took from their start, in nanoseconds."""
-        for worker in self._workers:
-            worker.tell("quit")
-        return sum(int(self._answer(worker)["cpu_ns"]) for worker in self._workers)
+    def quit(self) -> tuple[int, dict[int, Failed]]:
+        """Let all workers end; return their CPU time in nanoseconds, and how many turns of a play failed on each side.
+
+        The CPU time is that of the whole processes, from the start of their interpreters.
+        """
+        answers = {worker: self._asked(worker, "quit") for worker in self._workers}
+        failed = {side: Failed(*answers[worker]["failed"][seat]) for side, (worker, seat) in self._seats.items()}
+        return sum(int(answer["cpu_ns"]) for answer in answers.values()), failed
+
+    def _asked(self, worker: _Worker, *words: str | int) -> Mapping[str, Any]:
+        worker.tell(*words)
+        return self._answer(worker)
 
     def _answer(self, worker: _Worker) -> Mapping[str, Any]:
         answer = worker.answer()

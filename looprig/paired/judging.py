@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from random import Random, SystemRandom
 from statistics import median
@@ -15,8 +16,9 @@ from looprig.paired.crew import Design, design_for
 from looprig.paired.rule import LOOKS, Limits, Look, look, unfit
 from looprig.paired.session import Bounds, Session, Size, TooLong, drawn, play
 from looprig.progress import Tell
+from looprig.scenario import Scenario
 from looprig.verdicts import Comparison, Layer, Verdict
-from looprig.workload import messages_of, unpack
+from looprig.workload import messages_of, pack, unpack
 
 METRIC = "cpu_time_per_message_us"
 
@@ -92,6 +94,11 @@ class Timed:
     def cpu_s(self) -> float:
         """CPU time of all workers, from the start of their interpreters, in seconds."""
         return sum(session.cpu_s for session in self.sessions)
+
+
+def jobs_of(scenarios: Sequence[Scenario], before: Party, after: Party) -> list[Job]:
+    """Return a job for each scenario."""
+    return [Job(scenario.name, pack(scenario), before, after) for scenario in scenarios]
 
 
 def judge(jobs: Sequence[Job], plan: Plan, tell: Tell) -> list[Comparison]:
@@ -174,7 +181,9 @@ class _Course:
         verdict = seen.verdict if seen is not None else Verdict.UNDECIDED
         if unfit([session.control for session in self.sessions if session.control is not None], self.limits):
             verdict, why = Verdict.UNDECIDED, "the machine is unfit: BEFORE and a copy of it came out differently"
-        before, after = self._per_message("before_ns"), self._per_message("after_ns")
+        if self._failures():
+            verdict, why = Verdict.UNDECIDED, self._failures()
+        before, after = self._per_message(attrgetter("before_ns")), self._per_message(attrgetter("after_ns"))
         return Comparison(
             self.job.scenario_name,
             METRIC,
@@ -190,11 +199,22 @@ class _Course:
             note="; ".join(part for part in (why, self._facts(seconds), self._busy()) if part),
         )
 
-    def _per_message(self, side: str) -> float | None:
+    def _failures(self) -> str:
+        """Return a sentence where more turns failed on one side than on the other: then the work was not the same."""
+        for session in self.sessions:
+            before, after = session.before_failed, session.after_failed
+            if before.turns != after.turns:
+                return (
+                    f"not the same work: {before.turns:g} turns of a play raised before and {after.turns:g} after "
+                    f"({after.first or before.first})"
+                )
+        return ""
+
+    def _per_message(self, side: Callable[[Session], float]) -> float | None:
         if not self.sessions:
             return None
         messages = sum(messages_of(turn) for turn in unpack(self.job.packed_scenario).turns)
-        return median(getattr(session, side) for session in self.sessions) / 1e3 / max(1, messages)
+        return median(side(session) for session in self.sessions) / 1e3 / max(1, messages)
 
     def _facts(self, seconds: float) -> str:
         pinned = bool(self.sessions) and self.sessions[0].draw.core is not None

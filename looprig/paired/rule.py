@@ -56,7 +56,7 @@ class Limits:
             raise ValueError(f"alpha is a rate of errors between 0 and 0.5, not {self.alpha:g}")
 
     def shared(self, scenarios: int) -> Limits:
-        """Return the limits of each of so many scenarios that are to err together no more often than one (Bonferroni)."""
+        """Return the limits of each of so many scenarios that together err no more often than one (Bonferroni)."""
         return Limits(self.margin, self.reach, self.alpha / max(1, scenarios))
 
 

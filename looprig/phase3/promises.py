@@ -96,7 +96,9 @@ CLAIMS = (
         words="Machine learning-based memory prediction: optimal memory usage for different conversation patterns",
         where=FUTURE,
         on=(),
-        reason="nothing here predicts, and the report names no quantity, no horizon and no error that would be optimal",
+        reason="the report names no quantity, no horizon and no error that would be optimal; how well the length of a "
+        "history can be predicted when a turn starts, by simple rules and by a learner, is in reports/prediction.md",
+        shows=("looprig predict",),
     ),
     Claim(
         id="P3",

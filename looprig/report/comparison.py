@@ -7,11 +7,12 @@ from typing import Any
 
 from looprig.compare import Compared, Side
 from looprig.metrics import METRICS
+from looprig.report import judged
 from looprig.report.figures import change, figure, of_unit
 from looprig.report.table import Column, Table
 from looprig.report.table import as_markdown as table_as_markdown
 from looprig.report.table import as_text as table_as_text
-from looprig.verdicts import Comparison, Verdict
+from looprig.verdicts import Comparison, Layer, Verdict
 
 Reading = tuple[str, str, Callable[[Side], float | None], str]
 """Aspect (the seed's row), what is measured, how it is read from a side, and its unit."""
@@ -100,7 +101,11 @@ def tables(compared: Compared) -> list[Table]:
         _by_scenario(compared),
     ]
     worse = _regressions(compared)
-    return [*made, worse] if worse.rows else made
+    if worse.rows:
+        made.append(worse)
+    if compared.judged:
+        made.append(judged.table("counted and timed", "scenario", compared.judged))
+    return made
 
 
 def _seed_table(title: str, readings: Sequence[Reading], compared: Compared) -> Table:
@@ -170,7 +175,7 @@ def _regressions(compared: Compared) -> Table:
     """One row a metric: in how many scenarios it got worse, and the one where it got worst."""
     worse: dict[str, list[Comparison]] = {}
     for found in compared.comparisons():
-        if found.verdict is Verdict.REGRESSED:
+        if found.verdict is Verdict.REGRESSED and found.metric in METRICS:
             worse.setdefault(found.metric, []).append(found)
     rows = []
     for metric, all_found in worse.items():
@@ -195,11 +200,17 @@ def _by_factor(found: Comparison) -> float:
 
 
 def verdict_line(compared: Compared) -> str:
-    """Return the last line: how many exact metrics got better and worse, and whether AFTER breaks an invariant."""
+    """Return the last line: how many metrics got better and worse, and whether AFTER breaks an invariant.
+
+    Undecided is no pass, and no failure.
+    """
     verdicts = [found.verdict for found in compared.comparisons()]
     figures = ", ".join(f"{verdicts.count(word)} {word}" for word in Verdict)
     before, after = compared.before.broken(), compared.after.broken()
-    word = "FAILED" if after else "PASSED"
+    layers = {found.verdict for found in compared.judged}
+    word = "UNDECIDED" if Verdict.UNDECIDED in layers else "PASSED"
+    if after or Verdict.REGRESSED in layers:
+        word = "FAILED"
     return f"{word}  invariants broken: {before:,} times before, {after:,} times after; metrics: {figures}"
 
 
@@ -232,18 +243,14 @@ def as_data(compared: Compared) -> dict[str, Any]:
         "rounds": compared.rounds,
         "tokens": compared.settings.tokens,
         "comparisons": [
-            {
-                "scenario": found.scenario,
-                "metric": found.metric,
-                "unit": METRICS[found.metric].unit,
-                "exact": METRICS[found.metric].exact,
-                "before": found.before,
-                "after": found.after,
-                "verdict": str(found.verdict),
-            }
-            for found in compared.comparisons()
+            {"scenario": each.scenario, "exact": _exact(each), **judged.as_data(each)}
+            for each in compared.comparisons()
         ],
     }
+
+
+def _exact(each: Comparison) -> bool:
+    return each.layer is Layer.COUNTERS and each.metric in METRICS and METRICS[each.metric].exact
 
 
 def _side(side: Side) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def of_unit(value: float, unit: str) -> str:
 
 def seconds(value: float) -> str:
     """Return a duration in the unit that suits its size."""
+    if 0 < value < 0.00001:
+        return f"{value * 1e9:,.0f} ns"
     if value < 0.001:
         return f"{value * 1e6:.0f} us" if value else "0 s"
     return f"{value * 1000:.1f} ms" if value < 1 else f"{value:,.2f} s"

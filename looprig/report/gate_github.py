@@ -38,7 +38,7 @@ def _some(level: str, checks: Sequence[Check], gated: Gated) -> list[str]:
     shown = checks if len(checks) <= SHOWN_MAX + 1 else checks[:SHOWN_MAX]
     file, line = gated.where or (None, None)
     lines = [
-        _command(level, _message(check), title=f"looprig: {check.name} in {check.scenario}", file=file, line=line)
+        _command(level, *_message(check), title=f"looprig: {check.name} in {check.scenario}", file=file, line=line)
         for check in shown
     ]
     if more := len(checks) - len(shown):
@@ -46,20 +46,19 @@ def _some(level: str, checks: Sequence[Check], gated: Gated) -> list[str]:
     return lines
 
 
-def _message(check: Check) -> str:
+def _message(check: Check) -> list[str]:
     times = f" ({check.times:,} times)" if check.times > 1 else ""
-    replay = f"\nreplay with: {visible(check.replay)}" if check.replay else ""
-    return f"{visible(check.why)}{times}{replay}"
+    return [f"{words.why(check)}{times}", *([f"replay with: {check.replay}"] if check.replay else [])]
 
 
-def _command(level: str, message: str, *, title: str, file: str | None = None, line: int | None = None) -> str:
-    given = {"file": file, "line": line, "title": visible(title)}
+def _command(level: str, *lines: str, title: str, file: str | None = None, line: int | None = None) -> str:
+    given = {"file": file, "line": line, "title": title}
     properties = ",".join(f"{name}={_property(str(value))}" for name, value in given.items() if value is not None)
-    return f"::{level} {properties}::{_data(message)}"
+    return f"::{level} {properties}::{'%0A'.join(map(_data, lines))}"
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -53,7 +53,8 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 class GateResults(msgspec.Struct, frozen=True, kw_only=True):
     """What ``looprig gate --format json`` prints. ``error`` says why a gate could not start, then all else is empty.
 
-    ``results`` are those of ``looprig run --format json``.
+    ``results`` are those of ``looprig run --format json``. ``quiet`` says that nobody has to read it: it passed, and
+    nothing changed.
     """
 
     looprig: str
@@ -61,6 +62,7 @@ class GateResults(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     summary: str
     what_now: str = ""
+    quiet: bool = False
     strict: bool = False
     loop: str = ""
     baseline: str | None = None
@@ -81,6 +83,7 @@ def as_data(gated: Gated) -> GateResults:
         verdict=words.WORDS[gated.exit],
         summary=words.summary(gated),
         what_now=words.what_now(gated),
+        quiet=words.quiet(gated),
         strict=gated.strict,
         loop=gated.loop,
         baseline=gated.baseline or None,
@@ -133,12 +136,13 @@ def _check(check: Check) -> CheckResult:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of `GateResults`."""
-    return {
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "looprig gate --format json",
         "description": f"What a gate found, schema version {SCHEMA_VERSION}.",
         **msgspec.json.schema(GateResults),
     }
+    return dict(msgspec.json.decode(msgspec.json.encode(whole)))  # defaults that are tuples become lists
 
 
 if __name__ == "__main__":

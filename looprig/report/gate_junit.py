@@ -18,8 +18,12 @@ def as_junit(gated: Gated) -> str:
     ``--strict``: it is neither a pass nor a failure. What is waived is skipped, with its reason.
     """
     root = ElementTree.Element("testsuites", name="looprig gate")
-    for one in gated.played:
-        root.append(_suite(gated, one))
+    played = {one.label: one for one in gated.played}
+    checks: dict[str, list[Check]] = {label: [] for label in played}
+    for check in gated.checks:
+        checks.setdefault(check.scenario, []).append(check)  # how costs grow is seen in a scenario of its own
+    for label, mine in checks.items():
+        root.append(_suite(gated, label, played.get(label), mine))
     if not gated.ran:
         root.append(_suite_of_error("ran", words.summary(gated)))
     return _text(root)
@@ -39,13 +43,12 @@ def _suite_of_error(name: str, text: str) -> ElementTree.Element:
     return suite
 
 
-def _suite(gated: Gated, one: Played) -> ElementTree.Element:
-    checks = [check for check in gated.checks if check.scenario == one.label]
+def _suite(gated: Gated, label: str, one: Played | None, checks: Sequence[Check]) -> ElementTree.Element:
     cases = [_case(gated, one, check) for check in checks]
     numbers = {kind: sum(1 for case in cases if case.find(kind) is not None) for kind in _TAGS}
     suite = ElementTree.Element(
         "testsuite",
-        name=one.label,
+        name=label,
         tests=str(len(cases)),
         failures=str(numbers["failure"]),
         errors=str(numbers["error"]),
@@ -61,24 +64,27 @@ def _suite(gated: Gated, one: Played) -> ElementTree.Element:
 _TAGS = ("failure", "error", "skipped")
 
 
-def _properties(gated: Gated, one: Played) -> Sequence[tuple[str, str]]:
+def _properties(gated: Gated, one: Played | None) -> Sequence[tuple[str, str]]:
+    whole = (("loop", gated.loop), ("baseline", gated.baseline or "none"))
+    if one is None:
+        return whole
     return (
-        ("loop", gated.loop),
-        ("baseline", gated.baseline or "none"),
+        *whole,
         ("seed", str(one.outcome.seed)),
         ("digest", one.outcome.digest),
         ("replay", one.step.replay_command()),
     )
 
 
-def _case(gated: Gated, one: Played, check: Check) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", classname=f"looprig.{one.step.file.name}", name=visible(check.name))
+def _case(gated: Gated, one: Played | None, check: Check) -> ElementTree.Element:
+    scenario = one.step.file.name if one is not None else check.scenario
+    case = ElementTree.Element("testcase", classname=visible(f"looprig.{scenario}"), name=visible(check.name))
     if check.status is Status.PASSED:
         return case
-    why = visible(f"{check.why}; {check.comparison.note}" if check.comparison and check.comparison.note else check.why)
+    why = visible(words.why(check))
     if check.status in (Status.BROKEN, Status.EXCEEDED):
         failure = ElementTree.SubElement(case, "failure", message=why, type=str(check.status))
-        failure.text = visible_lines(violation(check.found, one.step)) if check.found else visible(check.limit)
+        failure.text = visible_lines(violation(check.found, one.step)) if check.found and one else visible(check.limit)
     elif check.status is Status.UNDECIDED and gated.strict:
         ElementTree.SubElement(case, "error", message=why, type=str(check.status))
     else:

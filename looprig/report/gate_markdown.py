@@ -55,7 +55,7 @@ def of_problem(text: str, *, marked: bool = True) -> str:
 def _fitting(gated: Gated, mark: str, most: int) -> str:
     """Return the page with as many rows and reasons as fit."""
     rows, told = words.changed(gated), words.bad(gated) + gated.of(Status.WAIVED)
-    shown = max(len(rows), len(told))
+    shown = min(max(len(rows), len(told)), most // 50)  # no row is shorter
     while True:
         page = _page(gated, mark, rows[:shown], told[:shown], (len(rows), len(told)))
         if len(page.encode()) <= most or not shown:
@@ -67,7 +67,7 @@ def _page(gated: Gated, mark: str, rows: Sequence[Check], told: Sequence[Check],
     code = gated.exit
     parts = [f"{mark}\n" if mark else "", f"### {SIGNS[code]} looprig gate: {escaped(words.title(gated))}\n\n"]
     if rows:
-        parts += [_table(rows, gated), "\n\n"]
+        parts += [_table(rows), "\n\n"]
     parts += [_more(of[0] - len(rows), "row"), _reasons(told), _more(of[1] - len(told), "reason")]
     text, command = words.advice(gated)
     parts.append(f"**What now:** {_line(text)}{f': {_code(command)}' if command else ''}\n\n")
@@ -75,9 +75,8 @@ def _page(gated: Gated, mark: str, rows: Sequence[Check], told: Sequence[Check],
     return "".join(parts)
 
 
-def _table(rows: Sequence[Check], gated: Gated) -> str:
-    table = words.changes_table(rows, gated.baseline)
-    return as_markdown(table).partition("\n\n")[2].strip()
+def _table(rows: Sequence[Check]) -> str:
+    return as_markdown(words.changes_table(rows)).partition("\n\n")[2].strip()  # the page has a title
 
 
 def _reasons(told: Sequence[Check]) -> str:

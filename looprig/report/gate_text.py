@@ -14,7 +14,7 @@ def page(gated: Gated, width: int | None = None) -> str:
     lines = [words.header(gated), "", as_text(_scenarios(gated), width), ""]
     rows = words.changed(gated)
     if rows:
-        lines += [as_text(words.changes_table(rows, gated.baseline), width)]
+        lines += [as_text(words.changes_table(rows), width)]
     if gated.baseline:
         lines += [f"{count(words.unchanged(gated), 'metric')} unchanged against {gated.baseline}"]
     broken = violation_lines([(one.step, one.outcome) for one in gated.played])

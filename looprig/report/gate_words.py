@@ -76,7 +76,7 @@ def moved(comparison: Comparison) -> bool:
     return comparison.verdict in (Verdict.IMPROVED, Verdict.CHANGED, Verdict.REGRESSED)
 
 
-def changes_table(checks: Sequence[Check], baseline: str) -> Table:
+def changes_table(checks: Sequence[Check]) -> Table:
     """One row a metric that changed: both values, the change, the limit, and what the gate says."""
     columns = [
         Column("scenario"),
@@ -87,8 +87,7 @@ def changes_table(checks: Sequence[Check], baseline: str) -> Table:
         Column("limit", drop=1),
         Column("gate"),
     ]
-    heading = f"changes against {baseline}" if baseline else "limits"
-    return Table(heading, columns, [_row(check) for check in checks])
+    return Table("changes", columns, [_row(check) for check in checks])
 
 
 def _row(check: Check) -> list[str]:
@@ -116,20 +115,27 @@ def value(number: float | None, comparison: Comparison) -> str:
     """Return a value with its unit, or a dash."""
     if number is None:
         return "-"
-    if comparison.unit in ("ratio", "share") and not math.isfinite(number):
+    if not math.isfinite(number):
         return str(number)
+    if comparison.ratio is not None and comparison.unit == "calls":
+        return f"{number:,.2f}"  # counted by message
     return of_unit(number, comparison.unit)
 
 
 def changed_by(comparison: Comparison) -> str:
     """Return the change, with its interval where it is an estimate."""
-    if comparison.ratio is None:
+    if comparison.ratio is None or comparison.layer is Layer.GROWTH:
         return change(comparison.before, comparison.after)
     text = f"{(comparison.ratio - 1) * 100:+.1f} %"
     if comparison.interval is None:
         return text
     low, high = ((bound - 1) * 100 for bound in comparison.interval)
     return f"{text} ({low:+.1f} to {high:+.1f})"
+
+
+def quiet(gated: Gated) -> bool:
+    """Say whether nobody has to read the report: the gate passed, nothing is undecided, nothing changed."""
+    return gated.exit is Exit.PASSED and not gated.of(Status.UNDECIDED) and not changed(gated)
 
 
 def unchanged(gated: Gated) -> int:
@@ -174,8 +180,11 @@ def _undecided(gated: Gated) -> str:
 
 
 def left_out_lines(gated: Gated) -> list[str]:
-    """Return one line for each thing that was not judged, and each note."""
-    return [*(f"not judged: {what}: {why}" for what, why in gated.left_out.items()), *gated.notes]
+    """Return one line for each reason why something was not judged, and each note."""
+    reasons: dict[str, list[str]] = {}
+    for what, why in gated.left_out.items():
+        reasons.setdefault(why, []).append(what)
+    return [*(f"not judged: {', '.join(what)}: {why}" for why, what in reasons.items()), *gated.notes]
 
 
 def header(gated: Gated) -> str:
@@ -192,5 +201,15 @@ def header(gated: Gated) -> str:
 
 
 def reasons(checks: Sequence[Check]) -> list[str]:
-    """Return a line for each check that is not passed: where, what, why."""
-    return [f"{MARKS[check.status]} {check.scenario}: {check.name}: {check.why}" for check in checks]
+    """Return a line for each check that needs more words than its row in the table has: where, what, why."""
+    return [f"{MARKS[check.status]} {check.scenario}: {check.name}: {why(check)}" for check in checks if _wordy(check)]
+
+
+def _wordy(check: Check) -> bool:
+    return check.status is not Status.EXCEEDED or check.comparison is None or bool(check.comparison.note)
+
+
+def why(check: Check) -> str:
+    """Return the reason of a check, with what the layer that measured it has to say."""
+    note = check.comparison.note if check.comparison is not None else ""
+    return "; ".join(text for text in (check.why, note) if text)

@@ -11,6 +11,7 @@ from typing import Any
 from looprig.report.figures import change, count, of_unit
 from looprig.report.table import Column, Table, as_markdown, as_text
 from looprig.store import Point, Run, Series
+from looprig.store.salvage import Salvaged
 from looprig.trends import Change, changes, exact_changes
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -167,7 +168,7 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
     low, high = min(values), max(values)
     span = max(high - low, LEAST * abs(median(values)))
     if not span:
-        return BARS[3] * len(values)
+        return BARS[4] * len(values)
     base = (low + high - span) / 2
     return "".join(BARS[min(7, int((value - base) / span * 8))] for value in values)
 
@@ -247,3 +248,11 @@ def runs_data(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def _without_parts(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name != "parts"}
+
+
+def salvaged(found: Salvaged, store: str) -> str:
+    """Return in words what was salvaged."""
+    if found.aside is None:
+        return f"nothing is wrong with {store}: {count(len(found.kept), 'run')}"
+    lost = f"; lost: {', '.join(map(str, found.lost))}, and what left no trace" if found.lost else ""
+    return f"{count(len(found.kept), 'run')} kept in {store}{lost}; the damaged file is {found.aside}"

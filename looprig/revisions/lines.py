@@ -10,10 +10,11 @@ from looprig.runner import Outcome
 
 
 class Find(msgspec.Struct, frozen=True, tag=True):
-    """Find the loop that a text form names. ``users`` is a folder from which nothing may be imported."""
+    """Find the loop that a text form names. From ``users`` nothing may be imported, unless it is ``spared``."""
 
     spec: str
     users: str
+    spared: Sequence[str]
     log: str | None = None
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from looprig.compare import Compared, Side
 from looprig.content import ScenarioFile, accepts
 from looprig.home import Party
+from looprig.paired import Job
 from looprig.progress import Tell
 from looprig.revisions.git import RevisionProblem
 from looprig.revisions.homes import Pair
 from looprig.revisions.lines import ANSWER, Failed, Find, Found, Play, Played, line
+from looprig.revisions.strangers import refusal
 from looprig.runner import Outcome
 from looprig.subject import LoopError
 from looprig.suite import Settings
@@ -31,14 +35,21 @@ HASH_SEED = 0
 
 FAREWELL_S = 5.0
 
+TAIL_LINES = 3
+
 
 class Player:
-    """The process that plays one side's loop; a context manager. Errors call the side by *name*."""
+    """The process that plays one side's loop; a context manager. Errors call the side by *name*.
 
-    def __init__(self, party: Party, name: str, users: Path) -> None:
+    What the loop prints comes to standard error when the process ends.
+    """
+
+    def __init__(self, party: Party, name: str, users: Path, base: Path) -> None:
         self._party = party
         self._name = name
         self._users = users
+        self._base = base
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on the way out
         self.clock = "virtual"
         self.file: Path | None = None
 
@@ -50,6 +61,7 @@ class Player:
             env=dict(home.variables(HASH_SEED)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._log,
             start_new_session=True,  # an interrupt is ours to handle: the process ends with us
         )
         return self
@@ -67,6 +79,13 @@ class Player:
             self._process.wait()
         assert self._process.stdout is not None, "it was asked for"
         self._process.stdout.close()
+        if kind is None:
+            sys.stderr.write(self._printed())
+        self._log.close()
+
+    def _printed(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")
 
     def find(self, log: str | None) -> None:
         """Have the loop found.
@@ -74,7 +93,9 @@ class Player:
         Raises:
             RevisionProblem: where it is not there, or cannot be imported.
         """
-        answer = self._ask(Find(self._party.spec, str(self._users.resolve()), log), "it was imported")
+        answer = self._ask(
+            Find(self._party.spec, str(self._users.resolve()), [str(self._base)], log), "it was imported"
+        )
         if isinstance(answer, Failed):
             raise RevisionProblem(f"{self._name}: {answer.because}")
         assert isinstance(answer, Found), "the other answer is to another question"
@@ -94,10 +115,7 @@ class Player:
             raise LoopError(f"{self._name}: {answer.because}")
         assert isinstance(answer, Played), "the other answer is to another question"
         if answer.strangers:
-            raise RevisionProblem(
-                f"{self._name} imported {answer.strangers[0]} of your own work tree, and not of the revision; "
-                "install the revision with --setup, as in --setup 'pip install .'"
-            )
+            raise RevisionProblem(refusal(self._name, answer.strangers[0]))
         if answer.outcome.unusable:
             raise LoopError(f"{self._name}, {answer.outcome.scenario}: {answer.outcome.unusable}")
         return answer.outcome
@@ -110,8 +128,9 @@ class Player:
             self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer.endswith(b"\n"):
-            code = self._process.wait()
-            raise LoopError(f"{self._name}: the loop's process ended with {code} while {when}")
+            code, said = self._process.wait(), self._printed().strip().splitlines()[-TAIL_LINES:]
+            words = f"; it said: {' / '.join(said)}" if said else ", without a word"
+            raise LoopError(f"{self._name}: the loop's process ended with {code} while {when}{words}")
         return ANSWER.decode(answer)
 
 
@@ -153,6 +172,14 @@ class Match:
                     tell.step(done, f"{file.name} {sides[index].spec}")
         return Compared(sides[0], sides[1], settings, rounds)
 
+    def jobs(self, files: Sequence[ScenarioFile], settings: Settings) -> list[Job]:
+        """Return the scenarios as `looprig.paired` and its like take them.
+
+        Raises:
+            ContentError: where one cannot be made.
+        """
+        return [Job(file.name, packed_scenario(file, settings), *self.parties) for file in files]
+
 
 @contextlib.contextmanager
 def match(pair: Pair, specs: tuple[str, str], log: str | None = None) -> Iterator[Match]:
@@ -164,7 +191,7 @@ def match(pair: Pair, specs: tuple[str, str], log: str | None = None) -> Iterato
     parties = (Party(pair.before, specs[0]), Party(pair.after, specs[1]))
     with contextlib.ExitStack() as stack:
         players = [
-            stack.enter_context(Player(party, name, pair.users))
+            stack.enter_context(Player(party, name, pair.users, pair.base))
             for party, name in zip(parties, pair.names, strict=True)
         ]
         for player, party, name in zip(players, parties, pair.names, strict=True):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from looprig import target
 from looprig.revisions.lines import QUESTION, Failed, Find, Found, Play, Played, line
+from looprig.revisions.strangers import strangers
 from looprig.runner import RunOptions, run
 from looprig.subject import LoopError
 from looprig.suite import Settings
@@ -27,6 +29,7 @@ class Player:
     def __init__(self) -> None:
         self._target: Target | None = None
         self._users = ""
+        self._spared: Sequence[str] = ()
 
     def answer(self, question: Find | Play) -> Found | Played | Failed:
         """Do what is asked; what goes wrong is an answer, too."""
@@ -37,7 +40,7 @@ class Player:
 
     def _find(self, question: Find) -> Found:
         _log_from(question.log)
-        self._users = question.users
+        self._users, self._spared = question.users, question.spared
         self._target = target.find(question.spec)
         module = sys.modules.get(self._target.factory.__module__)
         return Found(getattr(module, "__file__", None), self._target.clock)
@@ -52,23 +55,14 @@ class Player:
             clock=Settings(clock=question.clock).new_clock(),
             options=options,
         )
-        return Played(outcome, strangers(Path(self._users)))
+        spared = [Path(folder) for folder in (*self._spared, sys.prefix, sys.base_prefix)]
+        return Played(outcome, strangers(_files(), Path(self._users), spared))
 
 
-def strangers(users: Path) -> list[str]:
-    """Return the files below *users* that were imported, but for those of the interpreter's own environment."""
-    files = {Path(file).resolve() for module in list(sys.modules.values()) if (file := _file_of(module))}
-    environments = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
-    return sorted(
-        str(file.relative_to(users))
-        for file in files
-        if file.is_relative_to(users) and not any(file.is_relative_to(each) for each in environments)
-    )
-
-
-def _file_of(module: object) -> str | None:
-    file = getattr(module, "__file__", None)
-    return file if isinstance(file, str) else None
+def _files() -> list[str]:
+    """Return the files of all that was imported."""
+    named = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return [file for file in named if isinstance(file, str)]
 
 
 def _log_from(level: str | None) -> None:

@@ -4,7 +4,7 @@
 `series` how a metric went from run to run, `made` turns what commands find into records.
 """
 
-from looprig.store.errors import StoreDamaged, StoreError, StoreMissing
+from looprig.store.errors import StoreDamaged, StoreError, StoreForeign, StoreMissing
 from looprig.store.record import Part, RunRecord, Sample, machine_key, setup_of
 from looprig.store.series import Point, Series
 from looprig.store.store import DEFAULT, Run, Store, check_address, is_server, open_store
@@ -20,6 +20,7 @@ __all__ = [
     "Store",
     "StoreDamaged",
     "StoreError",
+    "StoreForeign",
     "StoreMissing",
     "check_address",
     "is_server",

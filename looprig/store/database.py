@@ -50,6 +50,10 @@ class Database(Protocol):
         """Write the version down."""
         ...
 
+    def problem(self) -> str | None:
+        """Return what is wrong with how the database lies on the disk; None where nothing is."""
+        ...
+
     def shrink(self) -> None:
         """Give back the space of rows that are gone, where that is not done by itself; outside of a transaction."""
         ...

@@ -13,3 +13,7 @@ class StoreMissing(StoreError):
 
 class StoreDamaged(StoreError):
     """What is in the store is not what was written there."""
+
+
+class StoreForeign(StoreError):
+    """The file says that it is another program's, or a newer looprig's."""

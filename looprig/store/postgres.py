@@ -71,13 +71,20 @@ class Postgres:
         return int(self.rows(f"{sql} returning id", parameters)[0][0])
 
     def version(self) -> int:
-        (there,) = self.rows("select to_regclass('looprig_version')")[0]
+        # By a query: to_regclass may answer from a cache that is older than the lock that was waited for.
+        (there,) = self.rows(
+            "select count(*) from pg_tables where tablename = 'looprig_version' "
+            "and schemaname = any (current_schemas(false))"
+        )[0]
         return int(self.rows("select version from looprig_version")[0][0]) if there else 0
 
     def set_version(self, version: int) -> None:
         self.change("create table if not exists looprig_version (version integer not null)")
         self.change("delete from looprig_version")
         self.change("insert into looprig_version (version) values (:version)", {"version": version})
+
+    def problem(self) -> str | None:
+        return None  # the server looks after its own disk
 
     def shrink(self) -> None:
         """The server does that by itself."""

@@ -162,13 +162,14 @@ def setup_of(
 ) -> str:
     """Return in words what was played and how: two parts with another setup are never one series."""
     words = [f"{name}={params[name]}" for name in sorted(params)]
-    words.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {_ranges(seeds)}")
+    if seeds:
+        words.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {_ranges(seeds)}")
     words += [f"{clock} time"] if clock != "virtual" else []
     words += [f"tokens by {tokens}"] if tokens != "estimate" else []
     return " ".join(words)
 
 
 def _ranges(seeds: Sequence[int]) -> str:
-    if len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+    if list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]}-{seeds[-1]}"
-    return ",".join(map(str, seeds)) or "none"
+    return ",".join(map(str, seeds))

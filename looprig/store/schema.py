@@ -33,7 +33,6 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             digest text not null,
             primary key (run_id, number)
         )""",
-        "create index looprig_part_by_scenario on looprig_part (scenario, run_id)",
     ),
 )
 """What leads from each version to the next.

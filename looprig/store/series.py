@@ -65,5 +65,9 @@ def series_of(
                 key = (part.scenario, part.loop, part.setup, sample.metric, sample.unit, sample.exact, on)
                 point = Point(number, run.at, run.revision, run.dirty, sample.value)
                 found.setdefault(key, {})[number] = point
-    made = [Series(*key, points=list(points.values())) for key, points in found.items()]
+    made = [Series(*key, points=sorted(points.values(), key=_by_time)) for key, points in found.items()]
     return sorted(made, key=lambda each: (each.scenario, each.loop, each.setup))
+
+
+def _by_time(point: Point) -> tuple[str, int]:
+    return point.at, point.run  # a run of an earlier day may have been imported later

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from looprig.store.database import Parameters
-from looprig.store.errors import StoreDamaged, StoreError, StoreMissing
+from looprig.store.errors import StoreDamaged, StoreError, StoreForeign, StoreMissing
 
 APPLICATION = 0x4C524947
 """Written into each file's header ("LRIG"), so that another program's database is never taken for a store."""
@@ -54,10 +54,11 @@ class SQLite:
 
     def _prepare(self, until: float) -> None:
         """Look whose file it is before anything is changed in it, and make commits durable."""
-        (application,) = self._connection.execute("pragma application_id").fetchone()
-        (tables,) = self._connection.execute("select count(*) from sqlite_master").fetchone()
+        with self.reading():  # in one look: another process may be making the tables at this moment
+            (tables,) = self._connection.execute("select count(*) from sqlite_master").fetchone()
+            (application,) = self._connection.execute("pragma application_id").fetchone()
         if application != APPLICATION and (application or tables):
-            raise StoreError(f"{self._path} is a database of another program; name another file with --store FILE")
+            raise StoreForeign(f"{self._path} is a database of another program; name another file with --store FILE")
         while True:
             try:
                 self._connection.execute("pragma journal_mode = wal")
@@ -76,13 +77,16 @@ class SQLite:
     def writing(self) -> AbstractContextManager[None]:
         return self._transaction("begin immediate")  # to wait for its turn now, and not fail in the middle
 
+    def _transaction(self, begin: str) -> AbstractContextManager[None]:
+        return self._between(begin, "commit")
+
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
+    def _between(self, begin: str, end: str) -> Iterator[None]:
         with self._told("written" if "immediate" in begin else "read"):
             self._connection.execute(begin)
             try:
                 yield
-                self._connection.execute("commit")
+                self._connection.execute(end)
             except BaseException:
                 with suppress(sqlite3.Error):
                     self._connection.execute("rollback")
@@ -112,6 +116,10 @@ class SQLite:
     def set_version(self, version: int) -> None:
         self.change(f"pragma application_id = {APPLICATION}")
         self.change(f"pragma user_version = {version}")
+
+    def problem(self) -> str | None:
+        (found,) = self.rows("pragma quick_check (1)")[0]
+        return None if found == "ok" else str(found).partition("\n")[2] or str(found)
 
     def shrink(self) -> None:
         self.change("vacuum")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from looprig.store.database import Database
-from looprig.store.errors import StoreDamaged, StoreError
+from looprig.store.errors import StoreDamaged, StoreError, StoreForeign
 from looprig.store.record import Part, RunRecord, digest, encoded, machine_key, storable
 from looprig.store.schema import MIGRATIONS, VERSION
 from looprig.store.series import Series, series_of
@@ -38,6 +39,14 @@ class Run:
     machine: str
     parts: int
     record: RunRecord
+
+
+class _PartRow(NamedTuple):
+    run: int
+    number: int
+    scenario: str
+    loop: str
+    record: str
 
 
 class Store:
@@ -67,6 +76,14 @@ class Store:
                 self._database.change(NEW_PART, rows)
         return number
 
+    def has(self, record: RunRecord) -> int | None:
+        """Return the number of a run that is *record* to the last value; None where there is none."""
+        columns = _run_columns(storable(record))
+        with self._database.reading():
+            found = self._runs("where digest = :digest order by id", {"digest": columns["digest"]})
+        same = (run.id for run in found if self.load(run.id) == storable(record))
+        return next(same, None)
+
     def load(self, number: int) -> RunRecord:
         """Return a run as it was saved.
 
@@ -77,10 +94,9 @@ class Store:
             runs = self._runs("where id = :id", {"id": number})
             if not runs:
                 raise KeyError(f"there is no run {number} in {self.name}; `looprig history runs` lists them")
-            parts = self._parts("where run_id = :id", {"id": number})
-        if len(parts) != runs[0].parts:
-            raise self._damaged(f"run {number} has {len(parts)} of its {runs[0].parts} parts")
-        return msgspec.structs.replace(runs[0].record, parts=tuple(part for _, part in parts))
+            found = self._parts("where run_id = :id", {"id": number})
+        self._whole(runs[0], len(found))
+        return msgspec.structs.replace(runs[0].record, parts=tuple(self._decoded(row.record, Part) for row in found))
 
     def runs(self, *, kind: str | None = None, revision: str | None = None, last: int | None = None) -> list[Run]:
         """Return the newest *last* runs (None: all), oldest first: of one command, of revisions that begin so."""
@@ -99,16 +115,18 @@ class Store:
 
         What is not exact is a series of its own for each kind of machine; parts with another setup never share one.
         """
-        chosen = {"scenario": scenario, "loop": loop}
-        conditions = [f"{name} = :{name}" for name, value in chosen.items() if value is not None]
         with self._database.reading():
             runs = self._chosen(None, None, last)
-            if not runs:
-                return []
-            where = " and ".join([*conditions, "run_id >= :first"])
-            given = {name: value for name, value in chosen.items() if value is not None}
-            parts = self._parts(f"where {where}", {**given, "first": runs[0].id})
-        return series_of({run.id: (run.record, run.machine) for run in runs}, parts, metric)
+            found = self._parts("where run_id >= :first", {"first": runs[0].id}) if runs else []
+        counts = Counter(row.run for row in found)
+        for run in runs:
+            self._whole(run, counts[run.id])
+        wanted = [
+            (row.run, self._decoded(row.record, Part))
+            for row in found
+            if scenario in (None, row.scenario) and loop in (None, row.loop)
+        ]
+        return series_of({run.id: (run.record, run.machine) for run in runs}, wanted, metric)
 
     def prune(self, *, keep: int | None = None, before: str | None = None, dry: bool = False) -> list[Run]:
         """Remove all but the newest *keep* runs, or those from before a time; return them. With *dry*, only say so."""
@@ -131,6 +149,11 @@ class Store:
             self._database.change("delete from looprig_part where run_id = :id", rows)
             self._database.change("delete from looprig_run where id = :id", rows)
 
+    def check(self) -> None:
+        """Look through the whole file for damage; what is read of a run is checked whenever it is read."""
+        if (problem := self._database.problem()) is not None:
+            raise self._damaged(problem)
+
     def close(self) -> None:
         """Close the store; it may be closed twice."""
         self._database.close()
@@ -147,6 +170,8 @@ class Store:
         """Bring the tables to this version, step by step; a step that fails leaves the version before it."""
         with self._database.reading():
             version = self._database.version()
+        if version < 0:
+            raise self._damaged(f"its version is {version}")
         for number in range(version, VERSION):
             with self._database.writing():
                 if self._database.version() != number:
@@ -155,7 +180,7 @@ class Store:
                     self._database.change(statement.format(serial=self._database.serial))
                 self._database.set_version(number + 1)
         if version > VERSION:
-            raise StoreError(
+            raise StoreForeign(
                 f"the store {self.name} has version {version}, and this looprig knows versions up to {VERSION}: "
                 "a newer looprig made it; use that one, or name another store with --store"
             )
@@ -177,13 +202,17 @@ class Store:
             found.append(Run(number, str(columns[5]), int(columns[6]), self._decoded(record, RunRecord)))
         return found
 
-    def _parts(self, rest: str, parameters: Mapping[str, Any]) -> list[tuple[int, Part]]:
+    def _parts(self, rest: str, parameters: Mapping[str, Any]) -> list[_PartRow]:
         found = []
-        for *columns, record, seal in self._database.rows(f"{PARTS} {rest} order by run_id, number", parameters):
-            if digest(*columns, record) != seal:
+        for *columns, seal in self._database.rows(f"{PARTS} {rest} order by run_id, number", parameters):
+            if digest(*columns) != seal:
                 raise self._damaged(f"part {columns[1]} of run {columns[0]} is not what was saved")
-            found.append((int(columns[0]), self._decoded(record, Part)))
+            found.append(_PartRow(*columns))
         return found
+
+    def _whole(self, run: Run, parts: int) -> None:
+        if parts != run.parts:
+            raise self._damaged(f"run {run.id} has {parts} of its {run.parts} parts")
 
     def _decoded(self, record: str, kind: type[T]) -> T:
         try:

@@ -54,6 +54,15 @@ def test_two_revisions(repository: git.Repository):
         assert run_git(repository.top, "rev-parse", "HEAD~1") == pair.before.revision
 
 
+def test_byte_code_is_there(repository: git.Repository):
+    """
+    No process is the first one to compile looprig's copy: it would take other instructions than those after it.
+    """
+    cached = "import importlib.util as util; print(util.cache_from_source(util.find_spec('looprig.metrics').origin))"
+    with homes.homes(repository, ("HEAD~1", "HEAD"), None, quiet) as pair:
+        assert all(Path(value(home, cached)).is_file() for home in (pair.before, pair.after))
+
+
 def test_files_as_they_are(repository: git.Repository):
     """
     WORKTREE is the files as they are: what was changed, added and deleted, without what git ignores.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from looprig.revisions.strangers import strangers
 from tests.revisions.repositories import commit, loop
 from tests.revisions.repositories import git as run_git
 
@@ -37,7 +38,7 @@ def started(project: Path, *words: str) -> subprocess.Popen[str]:
 
 def compared(project: Path, *words: str) -> tuple[int, str, str]:
     """Return the exit code, output and errors of ``looprig compare`` on a small scenario."""
-    small = ("repeated_ids", "--set", "turns=5", "--rounds", "1", "--loop", "app:make_loop")
+    small = ("repeated_ids", "--set", "turns=5", "--rounds", "1", "--loop", "app:make_loop", "--no-cpu-time")
     process = started(project, *small, *words)
     output, errors = process.communicate(timeout=120)
     assert [] == list((project.parent / "temporary").iterdir())
@@ -64,6 +65,21 @@ def test_planted_regression(project: Path):
     assert code == (1 if json.loads(output)["after"]["broken"] else 0)
 
 
+def test_planted_cpu_time(project: Path):
+    """
+    A revision that takes CPU time for nothing is found although no exact figure changes: exit 3.
+    """
+    commit(project, {"app.py": loop("sum(range(10_000))")})
+    words = ["repeated_ids", "--set", "turns=5", "--loop", "app:make_loop", "--rev", "HEAD~1", "--rev", "HEAD"]
+    process = started(project, *words, "--budget", "300", "--format", "json")
+    output, errors = process.communicate(timeout=300)
+
+    assert {"unchanged"} == set(verdicts(output).values())
+    (found,) = [each for each in json.loads(output)["comparisons"] if each["layer"] == "cpu-time"]
+    assert (3, "regressed") == (process.returncode, found["verdict"]), errors
+    assert found["interval"][0] > 1.02
+
+
 def test_broken_invariant(project: Path):
     """
     The exit code is about AFTER alone: 1 where it breaks an invariant, and 0 where only BEFORE did.
@@ -82,7 +98,7 @@ def test_equal_revisions(project: Path):
     assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
     assert "both sides are the same revision" in errors
 
-    (project / "app.py").write_text(loop("tools['search'] if 'search' in tools else None"))
+    (project / "app.py").write_text(loop("pass  # as it is now"))
     code, output, _ = compared(project, "--rev", "HEAD", "--format", "json")
     assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
     assert "app:make_loop at WORKTREE" == json.loads(output)["after"]["loop"]
@@ -94,7 +110,10 @@ def test_equal_revisions(project: Path):
         ("import nothing_of_this_name", "importing app failed: No module named 'nothing_of_this_name'"),
         ("def make_lop(): pass", "app has no 'make_loop'; did you mean 'make_lop'?"),
         ("def make_loop(model, tools): raise OSError('no key')", "the factory make_loop raised OSError: no key"),
-        ("def make_loop(model, tools): __import__('os')._exit(9)", "the loop's process ended with 9"),
+        (
+            "def make_loop(model, tools): print('bye', flush=True); __import__('os')._exit(9)",
+            "the loop's process ended with 9 while a scenario was played; it said: bye",
+        ),
         ("make_loop = 3; print('{}')", "app:make_loop is int, not a factory"),
     ],
 )
@@ -118,9 +137,20 @@ def test_printing_loop(project: Path):
     """
     commit(project, {"app.py": loop("print('{}'); __import__('os').system('echo {}')")})
 
-    code, output, _ = compared(project, "--rev", "HEAD~1", "--rev", "HEAD", "--format", "json")
+    code, output, errors = compared(project, "--rev", "HEAD~1", "--rev", "HEAD", "--format", "json")
 
-    assert (0, {"unchanged"}) == (code, set(verdicts(output).values()))
+    assert (3, {"unchanged"}) == (code, set(verdicts(output).values()))  # 3: printing takes calls
+    assert "{}\n" in errors
+
+
+def test_environment_in_the_users_tree(tmp_path: Path):
+    """
+    Strangers are files of the user's tree; an environment that lies there, and a temporary folder, are not meant.
+    """
+    files = ["app.py", ".venv/lib/python3.11/site-packages/x.py", "python/os.py", "tmp/old/app.py"]
+    spared = [tmp_path / "python", tmp_path / "tmp"]
+
+    assert ["app.py"] == strangers([str(tmp_path / file) for file in files], tmp_path, spared)
 
 
 def test_loop_that_is_not_of_the_revision(project: Path):
@@ -155,7 +185,17 @@ def test_loop_of_each_side(project: Path):
     """
     commit(project, {"deep/chat.py": loop().replace("make_loop", "make")})
 
-    words = ["--rev", "HEAD", "--loop", "app:make_loop", "--loop", "deep.chat:make", "--format", "json"]
+    words = [
+        "--rev",
+        "HEAD",
+        "--loop",
+        "app:make_loop",
+        "--loop",
+        "deep.chat:make",
+        "--no-cpu-time",
+        "--format",
+        "json",
+    ]
     process = started(project, "repeated_ids", "--set", "turns=3", "--rounds", "1", *words)
     output, errors = process.communicate(timeout=120)
 
@@ -170,7 +210,7 @@ def test_looprig_itself(tmp_path: Path):
     broken = {"looprig/__init__.py": "raise OSError('the harness of the revision')"}
     commit(tmp_path / "project", {**broken, "reference_loop/__init__.py": loop()})
     (tmp_path / "temporary").mkdir()
-    process = started(tmp_path / "project", "repeated_ids", "--set", "turns=3", "--rounds", "1", "--rev", "HEAD")
+    process = started(tmp_path / "project", "repeated_ids", "--set", "turns=3", "--no-cpu-time", "--rev", "HEAD")
     _, errors = process.communicate(timeout=120)
     assert 0 == process.returncode, errors
 
