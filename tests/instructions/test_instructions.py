@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from looprig import instructions
-from looprig.instructions import client, judge, valgrind
+from looprig.instructions import client, valgrind
+from looprig.instructions.judge import _judged
 from looprig.instructions.valgrind import Count, Window, count
 from looprig.subject import LoopError
 from looprig.verdicts import Comparison, Layer, Verdict
@@ -31,12 +32,12 @@ def found() -> dict[str, Comparison]:
 @needs_valgrind
 def test_equal_loops(found: dict[str, Comparison]):
     """
-    A loop against itself has exactly as many instructions.
+    A loop against itself has as many instructions, to the last digit where no file comes or goes meanwhile.
     """
     same = found["same"]
 
-    assert (Verdict.UNCHANGED, 1.0, Layer.INSTRUCTIONS) == (same.verdict, same.ratio, same.layer)
-    assert same.before == same.after
+    assert (Verdict.UNCHANGED, Layer.INSTRUCTIONS) == (same.verdict, same.layer)
+    assert 1.0 == pytest.approx(same.ratio, abs=1e-4)
 
 
 @needs_valgrind
@@ -61,7 +62,7 @@ def test_parts():
     (parts,) = count(one.before, [one.packed_scenario], [Window(0, 1, (10, 20, 30))], 0)
 
     assert 3 == len(parts.parts)
-    assert max(parts.parts) < 2 * min(parts.parts)
+    assert max(parts.parts) < 4 * min(parts.parts)
     assert not parts.coroutine
 
 
@@ -114,6 +115,7 @@ def counts(*totals: int, coroutine: bool = False) -> list[Count]:
         ((1000, 1000, 1000, 1000), (900, 900, 900, 900), True, Verdict.IMPROVED, "-10.000 to -10.000 %"),
         ((100, 200, 300, 100), (101, 201, 310, 102), False, Verdict.UNDECIDED, "two counts of after differ"),
         ((100, 200, 300, 101), (100, 200, 300, 101), False, Verdict.UNDECIDED, "of before and of after differ"),
+        ((10**6,) * 4, (10**6, 10**6, 10**6, 10**6 + 20), False, Verdict.UNCHANGED, "repeats to 20 parts in a million"),
     ],
 )
 def test_verdict(before: Any, after: Any, coroutine: bool, verdict: Verdict, says: str):
@@ -123,7 +125,7 @@ def test_verdict(before: Any, after: Any, coroutine: bool, verdict: Verdict, say
     one = job(planted(), planted())
     sides = {(0, 0): counts(*before, coroutine=coroutine), (1, 0): counts(*after, coroutine=coroutine)}
 
-    comparison = judge._judged(0, one, sides, instructions.Plan(hash_seeds=(0, 1, 2)))
+    comparison = _judged(0, one, sides, instructions.Plan(hash_seeds=(0, 1, 2)))
 
     assert verdict is comparison.verdict
     assert says in comparison.note

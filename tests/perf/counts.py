@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable, Sequence
 
 from looprig import content, counted, growth, instructions
@@ -22,13 +23,14 @@ from looprig.scenario import Scenario
 from looprig.verdicts import Comparison, Verdict
 from looprig.workload import pack
 from tests.counted.job import job, planted
-from tests.perf.targets import Section, Target, report, table
+from tests.perf.targets import Section, Target, report, section, table
 
 REPEATS = 200
 FLAT = 100
 LONG = 1000
 LARGE = 10_000
 COMMAND = ".venv/bin/python -m tests.perf.counts"
+"""With the name of a part behind it: that part alone."""
 
 TELL = Tell(lambda number, name: None, lambda turn, turns: None)
 
@@ -83,7 +85,7 @@ def counters() -> Section:
         table(["loop", "counted", "count", "differ"], rows),
         table(["loop", "metric", "before", "after", "verdict"], [_row(each) for each in compared]),
     ]
-    return Section("A copy of the history, on any machine", COMMAND, targets, tables)
+    return Section("A copy of the history, on any machine", f"{COMMAND} counters", targets, tables)
 
 
 def _change(found: Comparison) -> str:
@@ -117,7 +119,12 @@ def one_percent() -> Section:
     rows = [
         [what, f"{each.before:,.0f}", f"{each.after:,.0f}", each.note] for what, each in zip(pairs, found, strict=True)
     ]
-    return Section("One percent of instructions", COMMAND, targets, [table(["what", "before", "after", "note"], rows)])
+    return Section(
+        "One percent of instructions",
+        f"{COMMAND} one_percent",
+        targets,
+        [table(["what", "before", "after", "note"], rows)],
+    )
 
 
 # -- growth -------------------------------------------------------------------------------------
@@ -145,7 +152,7 @@ def growing() -> Section:
                 targets.append(Target(f"{_name(spec)}: {found.metric}", _ratio(found), wanted, found.verdict is wanted))
                 rows.append([_name(spec), found.metric, *(f"{cost:,.4g}" for cost in found.costs), found.sentence])
     sizes = [f"at {size:,.0f}" for size in found.messages]
-    return Section("Work for each message held, at 10,000 messages", COMMAND, targets,
+    return Section("Work for each message held, at 10,000 messages", f"{COMMAND} growing", targets,
                    [table(["loop", "metric", *sizes, "reads"], rows)])  # fmt: skip
 
 
@@ -169,7 +176,7 @@ def flat() -> Section:
         targets.append(Target(f"flat loops pass, {metric}: {loops}, each with {FLAT // len(FLAT_LOOPS)} seeds",
                               f"{passed} of {len(found)}", f"{FLAT} of {FLAT}",
                               passed == len(found) == FLAT))  # fmt: skip
-    return Section("Flat loops", COMMAND, targets)
+    return Section("Flat loops", f"{COMMAND} flat", targets)
 
 
 def _judged(metric: str, messages: int, loop: str, times: int) -> list[Verdict]:
@@ -200,14 +207,19 @@ PARTS = (counters, one_percent, growing, flat)
 
 
 def main() -> None:
-    """Print the report."""
+    """Print the report, or those parts of it that are named."""
     logging.getLogger().addHandler(logging.NullHandler())
     missing = instructions.missing()
     if missing is not None:  # told at once, and not after minutes
         raise SystemExit(missing)
+    for part in PARTS:
+        if part.__name__ in sys.argv[1:]:
+            print(f"\n{section(part())}", flush=True)
+    if sys.argv[1:]:
+        return
     report(
         "Exact counts and growth",
-        "`make counts` prints this.",
+        "`make counts` prints this, each part by the command under its title.",
         ["Counts are exact: one of them decides. CPU time is that of conversations on one core each."],
         PARTS,
     )
