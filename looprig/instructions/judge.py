@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from looprig.counted.job import Job
+from looprig.counted.judge import WORKER as COUNTED_WORKER
 from looprig.counted.judge import judged
-from looprig.counted.process import all_at_once
+from looprig.counted.process import all_at_once, ask
 from looprig.home import Party
 from looprig.instructions.valgrind import Count, Window, count, missing
 from looprig.progress import Tell
@@ -71,12 +72,20 @@ def judge(jobs: Sequence[Job], plan: Plan, tell: Tell) -> list[Comparison]:
         functools.partial(_counted, parties[side], [jobs[index].packed_scenario for index in indexes], plan, seed)
         for side, (parties, indexes), seed in tasks
     ]
+    _compile(jobs)
     counts: dict[tuple[int, int], list[Count]] = {}
     for number, ((side, (_, indexes), _), found) in enumerate(zip(tasks, all_at_once(work), strict=True), 1):
         for index, each in zip(indexes, found, strict=True):
             counts.setdefault((side, index), []).append(each)
         tell.step(number, "instructions")
     return [_judged(index, job, counts, plan) for index, job in enumerate(jobs)]
+
+
+def _compile(jobs: Sequence[Job]) -> None:
+    """Let each party play once unseen, so that none is counted while Python compiles its files for the first time."""
+    first = {party: job.packed_scenario for job in jobs for party in (job.before, job.after)}
+    for party, packed in first.items():
+        ask(party, COUNTED_WORKER, {}, [packed])
 
 
 def _judged(index: int, job: Job, counts: Mapping[tuple[int, int], Sequence[Count]], plan: Plan) -> Comparison:

@@ -104,7 +104,7 @@ def one_percent() -> Section:
     pairs = {
         "reference against itself": ("reference", "reference"),
         "plain loop against itself": (planted(units=100), planted(units=100)),
-        "reference, every 100th turn played twice": ("reference", planted("twice", every=100)),
+        "reference, every 100th turn played twice": (planted("twice", every=10**6), planted("twice", every=100)),
         "plain loop, 101 pieces of work for 100": (planted(units=100), planted(units=101)),
     }
     jobs = [job(*sides, messages=401, tool_every=0) for sides in pairs.values()]
