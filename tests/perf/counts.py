@@ -150,10 +150,14 @@ def growing() -> Section:
             for found in growth.judge(Party(here(), spec), scenario, plan, TELL):
                 wanted = Verdict.UNCHANGED if twin else Verdict.REGRESSED
                 targets.append(Target(f"{_name(spec)}: {found.metric}", _ratio(found), wanted, found.verdict is wanted))
-                rows.append([_name(spec), found.metric, *(f"{cost:,.4g}" for cost in found.costs), found.sentence])
+                rows.append([_name(spec), found.metric, *map(_cost, found.costs), found.sentence])
     sizes = [f"at {size:,.0f}" for size in found.messages]
     return Section("Work for each message held, at 10,000 messages", f"{COMMAND} growing", targets,
                    [table(["loop", "metric", *sizes, "reads"], rows)])  # fmt: skip
+
+
+def _cost(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def _ratio(found: Growth) -> str:
