@@ -14,7 +14,7 @@ import math
 import selectors
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -105,6 +105,18 @@ class VirtualClock:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 asyncio.set_event_loop_policy(before)
+
+
+async def awaited(result: Awaitable[Any], cancel_after_s: float | None = None) -> Any:
+    """Await *result*, and cancel it after so many seconds of the event loop's clock, where any are given."""
+    if cancel_after_s is None:
+        return await result
+    task = asyncio.ensure_future(result)
+    handle = asyncio.get_running_loop().call_later(cancel_after_s, task.cancel)
+    try:
+        return await task
+    finally:
+        handle.cancel()
 
 
 class Deadlock(RuntimeError):

@@ -46,6 +46,16 @@ class Party:
     spec: str
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One scenario to be judged, packed by `looprig.workload.pack`, and the two sides that play it."""
+
+    scenario_name: str
+    packed_scenario: bytes
+    before: Party
+    after: Party
+
+
 def here() -> Home:
     """Return the home of what the caller itself would import."""
     return Home(sys.executable, Path.cwd(), tuple(Path(entry) for entry in sys.path if entry and Path(entry).is_dir()))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from looprig import counted, instructions, paired
-from looprig.paired import Job
+from looprig.home import Job
 from looprig.progress import Tell
 from looprig.verdicts import Comparison
 

@@ -12,13 +12,13 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from looprig.clock import Clock, Deadlock, VirtualClock
+from looprig.clock import Clock, Deadlock, VirtualClock, awaited
 from looprig.invariants import Checker, Violation
 from looprig.loop import Contract
 from looprig.messages import Message
@@ -304,7 +304,7 @@ class _Player:
                 result = seat.loop.send(plan.say)
                 if inspect.isawaitable(result):
                     assert self._events is not None
-                    result = self._events.run_until_complete(_awaited(result, plan.cancel_after_s))
+                    result = self._events.run_until_complete(awaited(result, plan.cancel_after_s))
                 spent_ns = time.thread_time_ns() - started
                 self._end(seat, number, "answered", spent_ns, result)
             except _NOT_THE_LOOPS:
@@ -330,7 +330,7 @@ class _Player:
             seat = self._begin(number, plan)
             started = time.thread_time_ns()
             try:
-                result = await _awaited(seat.loop.send(plan.say), plan.cancel_after_s)
+                result = await awaited(seat.loop.send(plan.say), plan.cancel_after_s)
                 spent_ns = time.thread_time_ns() - started
                 self._end(seat, number, "answered", spent_ns, result)
             except _NOT_THE_LOOPS:
@@ -487,7 +487,7 @@ class _Player:
             with blamed("close"):
                 result = loop.close()
                 if inspect.isawaitable(result) and self._events is not None:
-                    self._events.run_until_complete(_awaited(result))
+                    self._events.run_until_complete(awaited(result))
 
     # -- turns that never end --------------------------------------------------------------------
 
@@ -517,17 +517,6 @@ class _Player:
             self._deadline = time.monotonic() + 1.0
             self._late = TurnStopped(f"it took more than {self._options.turn_limit_s:g} s of real time")
             raise self._late
-
-
-async def _awaited(result: Awaitable[Any], cancel_after_s: float | None = None) -> Any:
-    if cancel_after_s is None:
-        return await result
-    task = asyncio.ensure_future(result)
-    handle = asyncio.get_running_loop().call_later(cancel_after_s, task.cancel)
-    try:
-        return await task
-    finally:
-        handle.cancel()
 
 
 async def _wound_up(events: asyncio.AbstractEventLoop) -> None:

@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -399,16 +400,42 @@ def probe(trim: Trim, history: list[Message], session: int) -> TrimProbed:
     )
 
 
-class ScriptedTool:
-    """Plays one tool's part of a scenario; see `looprig.loop.Tool`."""
+class Described:
+    """What a loop is told of a tool."""
 
-    def __init__(self, session: Session, spec: ToolSpec) -> None:
-        self._session = session
+    def __init__(self, spec: ToolSpec) -> None:
         self.name = spec.name
         self.description = spec.description
         self.parameters = spec.parameters()
         self.category = spec.category
         self.reads, self.writes = spec.reads, spec.writes
+
+
+T = TypeVar("T")
+
+
+class Belt(Mapping[str, T]):
+    """The tools of `looprig.toolbox` by their names, each made by *make*."""
+
+    def __init__(self, make: Callable[[ToolSpec], T]) -> None:
+        self._tools = {spec.name: make(spec) for spec in TOOLBOX.values()}
+
+    def __getitem__(self, name: str) -> T:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+
+class ScriptedTool(Described):
+    """Plays one tool's part of a scenario; see `looprig.loop.Tool`."""
+
+    def __init__(self, session: Session, spec: ToolSpec) -> None:
+        super().__init__(spec)
+        self._session = session
 
     def run(self, arguments: Any = None, /, **inputs: Any) -> object:
         """Run the tool with a mapping of arguments, or with keyword arguments."""
@@ -500,21 +527,12 @@ def outcome_of(place: Place | None, planned: PlannedCall | None) -> object:
     return text.ljust(HUGE_CHARS, ".") if planned.outcome == "huge" else text
 
 
-class ScriptedTools(Mapping[str, ScriptedTool]):
+class ScriptedTools(Belt[ScriptedTool]):
     """The rig's tools for one session; see `looprig.loop.Tools`."""
 
     def __init__(self, session: Session) -> None:
+        super().__init__(partial(ScriptedTool, session))
         self._session = session
-        self._tools = {spec.name: ScriptedTool(session, spec) for spec in TOOLBOX.values()}
-
-    def __getitem__(self, name: str) -> ScriptedTool:
-        return self._tools[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tools)
-
-    def __len__(self) -> int:
-        return len(self._tools)
 
     def approve(self, call_id: str, name: str, arguments: str | Mapping[str, Any]) -> bool:
         """Answer as the scenario plans; a call that the scenario does not know is denied."""

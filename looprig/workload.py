@@ -11,18 +11,21 @@ import asyncio
 import contextlib
 import inspect
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
 
-from looprig.clock import Clock, Deadlock, VirtualClock
+from looprig.clock import Clock, Deadlock, VirtualClock, awaited
 from looprig.loop import Chunk, ModelError
 from looprig.messages import Message, message_from_dict
 from looprig.scenario import Fault, Place, PlannedCall, Scenario, Turn, place_in, place_of
 from looprig.script import (
     NOTHING_TO_ANSWER,
     STATUS,
+    Belt,
+    Described,
     TurnStopped,
     duration_s,
     locate,
@@ -32,7 +35,7 @@ from looprig.script import (
     requests_allowed,
 )
 from looprig.subject import has, is_coroutine_function, make_loop
-from looprig.toolbox import TOOLBOX, ToolSpec
+from looprig.toolbox import ToolSpec
 
 _ENDS = (TurnStopped, Deadlock)
 """After these the runner plays no further turn."""
@@ -224,16 +227,12 @@ class _Model:
         raise ModelError(STATUS[fault.kind], f"planned by the scenario ({fault.kind})")
 
 
-class _Tool:
+class _Tool(Described):
     """A tool of one session; see `looprig.loop.Tool`."""
 
     def __init__(self, script: _Script, spec: ToolSpec) -> None:
+        super().__init__(spec)
         self._script = script
-        self.name = spec.name
-        self.description = spec.description
-        self.parameters = spec.parameters()
-        self.category = spec.category
-        self.reads, self.writes = spec.reads, spec.writes
 
     def run(self, arguments: Any = None, /, **inputs: Any) -> object:
         call = self._call(inputs if arguments is None else arguments)
@@ -255,21 +254,12 @@ class _Tool:
         return known if known is not None else self._script.look_up(ref)
 
 
-class _Tools(Mapping[str, _Tool]):
+class _Tools(Belt[_Tool]):
     """The tools of one session; see `looprig.loop.Tools`."""
 
     def __init__(self, script: _Script) -> None:
+        super().__init__(partial(_Tool, script))
         self._script = script
-        self._tools = {spec.name: _Tool(script, spec) for spec in TOOLBOX.values()}
-
-    def __getitem__(self, name: str) -> _Tool:
-        return self._tools[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tools)
-
-    def __len__(self) -> int:
-        return len(self._tools)
 
     def approve(self, call_id: str, name: str, arguments: str | Mapping[str, Any]) -> bool:
         planned = self._script.look_up(str(call_id)).planned
@@ -321,7 +311,7 @@ class Workload:
             if has(seat.loop, "close"):
                 result = seat.loop.close()
                 if inspect.isawaitable(result):
-                    self._events.run_until_complete(_awaited(result, None))
+                    self._events.run_until_complete(awaited(result, None))
 
     def _play(self, seats: dict[int, _Seat], stops: Mapping[int, Callable[[], None]]) -> None:
         assert self._events is not None
@@ -332,7 +322,7 @@ class Workload:
             try:
                 result = seat.loop.send(plan.say)
                 if inspect.isawaitable(result):
-                    self._events.run_until_complete(_awaited(result, plan.cancel_after_s))
+                    self._events.run_until_complete(awaited(result, plan.cancel_after_s))
             except _ENDS:
                 break
             except _TURN_ENDS as error:
@@ -346,7 +336,7 @@ class Workload:
                 stops[number]()
             seat = self._begin(seats, number, plan)
             try:
-                await _awaited(seat.loop.send(plan.say), plan.cancel_after_s)
+                await awaited(seat.loop.send(plan.say), plan.cancel_after_s)
             except _ENDS:
                 break
             except _TURN_ENDS as error:
@@ -373,14 +363,3 @@ class Workload:
             loop = make_loop(self._factory, model, _Tools(self._script))
             seat = seats[number] = _Seat(loop, model)
         return seat
-
-
-async def _awaited(result: Awaitable[Any], cancel_after_s: float | None) -> Any:
-    if cancel_after_s is None:
-        return await result
-    task = asyncio.ensure_future(result)
-    handle = asyncio.get_running_loop().call_later(cancel_after_s, task.cancel)
-    try:
-        return await task
-    finally:
-        handle.cancel()

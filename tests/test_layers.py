@@ -66,7 +66,7 @@ LAYERS: dict[str, set[str]] = {
     "instructions": _ASSEMBLED | {"home", "workload", "counted"},
     "growth": _ASSEMBLED | {"home", "workload", "counted", "instructions"},
     "paired": _ASSEMBLED | {"home", "workload"},
-    "layers": {"counted", "instructions", "paired", "progress", "verdicts"},
+    "layers": {"counted", "instructions", "paired", "progress", "verdicts", "home"},
     "store": _ASSEMBLED | {"compare"},
     "trimmers": _ASSEMBLED | {"providers"},
     "conformance": _ASSEMBLED | {"trimmers", "carry"},

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from looprig.home import Home, Party
-from looprig.paired import Job, Plan, judge
+from looprig.home import Home, Job, Party
+from looprig.paired import Plan, judge
 from looprig.progress import Tell
 from looprig.revisions.homes import Pair
 from looprig.revisions.strangers import refusal, strangers

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp, log, log1p, sqrt
+from math import exp, log, sqrt
 from statistics import fmean, median, stdev
 
 from looprig.benchmarks.saved import Run, order
 from looprig.paired.quantile import t_quantile
-from looprig.paired.rule import Limits, winsorised
+from looprig.paired.rule import Limits, verdict_between, winsorised
 from looprig.verdicts import Comparison, Layer, Verdict
 
 METRIC = "fastest_round_us"
@@ -61,7 +61,7 @@ def _judged(name: str, before: Sequence[Run], after: Sequence[Run], limits: Limi
         return found
     low, high = interval([log(value) for value in seconds[0]], [log(value) for value in seconds[1]], limits.alpha)
     note = f"{len(mine[0])} and {len(mine[1])} runs in turn, margin {limits.margin:.3g}, reach {limits.reach:.3g}"
-    return replace(found, verdict=_verdict(low, high, limits), interval=(exp(low), exp(high)), note=note)
+    return replace(found, verdict=verdict_between(low, high, limits), interval=(exp(low), exp(high)), note=note)
 
 
 def _microseconds(seconds: Sequence[float]) -> float | None:
@@ -110,12 +110,3 @@ def interval(before: Sequence[float], after: Sequence[float], alpha: float) -> t
     freedom = total**2 / sum(error**2 / (len(side) - 1) for error, side in zip(errors, calm, strict=True))
     reach = t_quantile(1.0 - alpha, max(1, int(freedom))) * sqrt(total)
     return means[1] - means[0] - reach, means[1] - means[0] + reach
-
-
-def _verdict(low: float, high: float, limits: Limits) -> Verdict:
-    margin, reach = log1p(limits.margin), log1p(limits.reach)
-    if low > margin:
-        return Verdict.REGRESSED
-    if high < -margin:
-        return Verdict.IMPROVED
-    return Verdict.UNCHANGED if -reach < low and high < reach else Verdict.UNDECIDED

@@ -23,9 +23,9 @@ from looprig.cli.shared import (
     kept_where,
     log_from,
     parameters_of,
+    print_as,
     say,
     store_option,
-    terminal_width,
 )
 from looprig.exits import Exit
 
@@ -150,6 +150,8 @@ def compare_command(context: click.Context, /, before: str | None, after: str | 
     looprig compare --rev main --benchmarks tests/perf
     looprig compare 'before/*.json' 'after/*.json'
     """
+    from looprig.report import comparison
+
     where = kept_where(given["store"])
     if given["benchmarks"] or (before and after and _are_saved(before, after)):
         context.exit(_compare_benchmarks(before, after, given))
@@ -157,7 +159,7 @@ def compare_command(context: click.Context, /, before: str | None, after: str | 
         compared = _compare_revisions([name for name in (before, after, *given["names"]) if name is not None], given)
     else:
         compared = _compare_targets(context, before, after, given)
-    _print_compared(compared, given["layout"])
+    print_as(given["layout"], comparison, compared)
     code = _code_of(compared, strict=given["strict"])
     keep(where, lambda made: made.of_compare(compared, compared.comparisons(), code.name.lower()))
     context.exit(code)
@@ -261,6 +263,7 @@ def _are_saved(before: str, after: str) -> bool:
 def _compare_benchmarks(before: str | None, after: str | None, given: Any) -> int:
     """Judge users' benchmarks, on two revisions or in stored runs; return the exit code."""
     from looprig import benchmarks
+    from looprig.report import benchmarks as report
 
     try:
         if given["benchmarks"]:
@@ -274,7 +277,7 @@ def _compare_benchmarks(before: str | None, after: str | None, given: Any) -> in
     if not found:
         click.echo("nothing to compare: no benchmark was found", err=True)
         return Exit.NOTHING_RAN
-    _print_benchmarks(found, sides, given["layout"])
+    print_as(given["layout"], report, found, sides)
     return benchmarks.exit_code(found, strict=given["strict"])
 
 
@@ -298,18 +301,6 @@ def _time_benchmarks(stray: str | None, given: Any) -> tuple[tuple[str, str], An
                 return pair.names, benchmarks.judge_benchmarks(both, _plan(given, 60.0), tell)
     except git.RevisionProblem as error:
         raise UsageProblem(str(error)) from error
-
-
-def _print_benchmarks(found: Any, sides: tuple[str, str], layout: str) -> None:
-    from looprig.report import benchmarks, results
-
-    match layout:
-        case "json":
-            click.echo(results.as_json(benchmarks.as_data(found, sides)))
-        case "markdown":
-            click.echo(benchmarks.as_markdown(found, sides))
-        case _:
-            click.echo(benchmarks.as_text(found, sides, terminal_width()))
 
 
 def _wanted(given: Any, *, cpu_time: bool) -> Any:
@@ -354,15 +345,3 @@ def _both(option: str, given: Sequence[str], second: str | None) -> tuple[str, s
             f"{option} is given once or twice, for before and after; here it is given {len(given)} times"
         )
     return given[0], given[1] if len(given) == 2 else second or given[0]
-
-
-def _print_compared(compared: Any, layout: str) -> None:
-    from looprig.report import comparison, results
-
-    match layout:
-        case "json":
-            click.echo(results.as_json(comparison.as_data(compared)))
-        case "markdown":
-            click.echo(comparison.as_markdown(compared))
-        case _:
-            click.echo(comparison.as_text(compared, terminal_width()))

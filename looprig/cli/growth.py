@@ -17,23 +17,17 @@ from looprig.cli.shared import (
     format_option,
     found_files,
     found_target,
+    loop_option,
     painted,
     parameters_of,
-    terminal_width,
+    print_as,
 )
 from looprig.exits import Exit
 
 
 @cli.command("growth", epilog=EXIT_CODES)
 @click.argument("name", metavar="[SCENARIO]", default="long_conversation")
-@click.option(
-    "--loop",
-    "spec",
-    default="reference",
-    show_default=True,
-    metavar="MODULE:FACTORY[,KEY=VALUE...]",
-    help="The loop under test; its factory gets (model, tools) and the options.",
-)
+@loop_option
 @click.option("--messages", default=4096, show_default=True, type=click.IntRange(3), help="The conversation's length.")
 @click.option(
     "--cost",
@@ -88,17 +82,12 @@ def growth_command(context: click.Context, /, name: str, **given: Any) -> None:
 
 
 def _print_growth(spec: str, found: Sequence[Any], layout: str, strict: bool) -> Exit:
-    from looprig.report import growth, results
+    from looprig.report import growth
     from looprig.verdicts import Verdict
 
-    match layout:
-        case "json":
-            click.echo(results.as_json(growth.as_data(spec, found)))
-        case "markdown":
-            click.echo(growth.as_markdown(spec, found))
-        case _:
-            click.echo(growth.as_text(spec, found, terminal_width()))
-            click.echo(painted(growth.verdict_line(found)))
+    print_as(layout, growth, spec, found)
+    if layout == "table":
+        click.echo(painted(growth.verdict_line(found)))
     verdicts = [each.verdict for each in found]
     if Verdict.REGRESSED in verdicts:
         return Exit.REGRESSED

@@ -24,6 +24,7 @@ from looprig.cli.shared import (
     keep,
     kept_where,
     log_from,
+    loop_option,
     painted,
     parameters_of,
     store_option,
@@ -34,14 +35,7 @@ from looprig.exits import Exit
 
 @cli.command("run", epilog=EXIT_CODES)
 @click.argument("names", metavar="[SCENARIO]...", nargs=-1)
-@click.option(
-    "--loop",
-    "spec",
-    default="reference",
-    show_default=True,
-    metavar="MODULE:FACTORY[,KEY=VALUE...]",
-    help="The loop under test; its factory gets (model, tools) and the options.",
-)
+@loop_option
 @common_options
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Try so many seeds, from --seed on."

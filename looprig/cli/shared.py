@@ -55,6 +55,16 @@ store_option = click.option(
 )
 
 
+loop_option = click.option(
+    "--loop",
+    "spec",
+    default="reference",
+    show_default=True,
+    metavar="MODULE:FACTORY[,KEY=VALUE...]",
+    help="The loop under test; its factory gets (model, tools) and the options.",
+)
+
+
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `run` and `compare` share."""
     for option in reversed(
@@ -270,3 +280,16 @@ class WithCommand(click.Command):
 
 
 COMMAND_BEHIND = "looprig.command"
+
+
+def print_as(layout: str, report: Any, *parts: Any) -> None:
+    """Print *parts* in a layout by a module of `looprig.report`: its as_data, as_markdown or as_text."""
+    from looprig.report import results
+
+    match layout:
+        case "json":
+            click.echo(results.as_json(report.as_data(*parts)))
+        case "markdown":
+            click.echo(report.as_markdown(*parts))
+        case _:
+            click.echo(report.as_text(*parts, terminal_width()))

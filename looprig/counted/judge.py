@@ -6,9 +6,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from looprig.counted.job import Job
 from looprig.counted.process import all_at_once, ask
-from looprig.home import Party
+from looprig.home import Job, Party
 from looprig.progress import Tell
 from looprig.verdicts import Comparison, Layer, Verdict
 

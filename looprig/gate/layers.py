@@ -14,9 +14,8 @@ from looprig import content, counted, growth, instructions, paired
 from looprig.counted.judge import METRICS as COUNTED
 from looprig.gate.checks import Check, Status
 from looprig.gate.config import FILE, TABLE, Config, ConfigError, CpuTime, Instructions, Judge
-from looprig.home import Party
+from looprig.home import Job, Party
 from looprig.instructions.judge import METRIC as INSTRUCTIONS
-from looprig.paired import Job
 from looprig.paired.judging import METRIC as CPU_TIME
 from looprig.progress import Tell
 from looprig.verdicts import Comparison, Layer, Verdict

@@ -13,7 +13,7 @@ from looprig.gate.checks import Check, Played
 from looprig.gate.config import FILE, Config, ConfigError, holds_table
 from looprig.gate.layers import growths, judged, lookers, not_judged
 from looprig.gate.plan import Planned
-from looprig.paired import Job
+from looprig.home import Job
 from looprig.progress import Tell
 from looprig.revisions import git, homes, play
 from looprig.revisions.play import Match

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from looprig.counted.job import Job
 from looprig.counted.judge import WORKER as COUNTED_WORKER
 from looprig.counted.judge import judged
 from looprig.counted.process import all_at_once, ask
-from looprig.home import Party
+from looprig.home import Job, Party
 from looprig.instructions.valgrind import Count, Window, count, missing
 from looprig.progress import Tell
 from looprig.verdicts import Comparison, Layer, Verdict

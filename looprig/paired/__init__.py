@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from looprig.paired.judging import Job, Plan, Timed, jobs_of, judge, measure
+    from looprig.paired.judging import Plan, Timed, jobs_of, judge, measure
 
-__all__ = ["Job", "Plan", "Timed", "jobs_of", "judge", "measure"]
+__all__ = ["Plan", "Timed", "jobs_of", "judge", "measure"]
 
 
 def __getattr__(name: str) -> Any:

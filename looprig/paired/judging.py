@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from statistics import median
 
-from looprig.home import Party
+from looprig.home import Job, Party
 from looprig.paired.crew import Design, design_for
 from looprig.paired.rule import LOOKS, Limits, Look, look, unfit
 from looprig.paired.session import Bounds, Session, Size, TooLong, drawn, play
@@ -27,16 +27,6 @@ HANGS_S = 60.0
 
 BUSY = 1.25
 """Batches that took so many times their CPU time in wall time had to wait for a core."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One scenario to be judged, packed by `looprig.workload.pack`, and the two sides."""
-
-    scenario_name: str
-    packed_scenario: bytes
-    before: Party
-    after: Party
 
 
 def _any_seed() -> int:

@@ -89,10 +89,11 @@ def look(log_ratios: Sequence[float], limits: Limits) -> Look | None:
     mean = fmean(calm)
     reach = t_quantile(1.0 - limits.alpha * share, count - 1) * stdev(calm) / sqrt(count)
     low, high = mean - reach, mean + reach
-    return Look(count, _verdict(low, high, limits), exp(mean), (exp(low), exp(high)))
+    return Look(count, verdict_between(low, high, limits), exp(mean), (exp(low), exp(high)))
 
 
-def _verdict(low: float, high: float, limits: Limits) -> Verdict:
+def verdict_between(low: float, high: float, limits: Limits) -> Verdict:
+    """Return what the bounds of a log ratio of AFTER by BEFORE say."""
     margin, reach = log1p(limits.margin), log1p(limits.reach)
     if low > margin:
         return Verdict.REGRESSED

@@ -18,8 +18,7 @@ from typing import IO, Self
 
 from looprig.compare import Compared, Side
 from looprig.content import ScenarioFile, accepts
-from looprig.home import Party
-from looprig.paired import Job
+from looprig.home import Job, Party
 from looprig.progress import Tell
 from looprig.revisions.git import RevisionProblem
 from looprig.revisions.homes import Pair

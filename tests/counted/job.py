@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from looprig import content
-from looprig.home import Party, here
-from looprig.paired import Job
+from looprig.home import Job, Party, here
 from looprig.progress import Tell
 from looprig.workload import pack
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from looprig import content, paired
-from looprig.home import Home, Party
-from looprig.paired import Job, Plan, judging, measure, session
+from looprig.home import Home, Job, Party
+from looprig.paired import Plan, judging, measure, session
 from looprig.paired.crew import Draw, Failed
 from looprig.paired.rule import LOOKS, decided
 from looprig.paired.session import Session, Size, TooLong

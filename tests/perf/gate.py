@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from looprig import content
-from looprig.home import Party, here
-from looprig.paired import Job, Plan, measure
+from looprig.home import Job, Party, here
+from looprig.paired import Plan, measure
 from looprig.progress import Tell
 from looprig.suite import machine
 from looprig.version import __version__

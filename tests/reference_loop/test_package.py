@@ -79,5 +79,7 @@ def test_work_per_turn_does_not_grow(policy: str):
     finally:
         sys.setprofile(before)
 
-    late = [later - earlier for earlier, later in pairwise(counts[1:])]
-    assert max(late) <= 1.02 * min(late)  # the monitor settles its figures 256 at a time, not turn by turn
+    spans = [later - earlier for earlier, later in pairwise(counts[1:])]
+    early, late = sum(spans[:6]), sum(spans[-6:])
+    # Every second span the monitor merges its times, with some more or fewer calls as the times fall: hence sums.
+    assert late <= 1.02 * early, spans
