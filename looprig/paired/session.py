@@ -25,8 +25,11 @@ from statistics import median
 from looprig.home import Party
 from looprig.paired.crew import Crew, Design, Draw, Failed
 
-LEG_NS = 250_000
-"""CPU time that one side plays before the next one does, unless a single turn takes longer."""
+LEG_NS = 500_000
+"""CPU time that one side plays before the next one does, unless a single turn takes longer.
+
+Each leg begins with caches that the other side has filled, which costs both sides alike, and so hides a part of what
+they differ by: a tenth with legs of a quarter of a millisecond, a few hundredths with these."""
 
 LEG_APART_NS = 1_000_000
 """The same where each side has a process: changing over costs more there."""

@@ -1,6 +1,6 @@
 """How often a gate on CPU time is wrong: the verdicts of `looprig.paired`, and pytest-benchmark's beside them.
 
-    python -m tests.perf.gate --sizes                         count how large the planted slowdowns are (valgrind)
+    python -m tests.perf.gate --sizes                         find out how large the planted slowdowns are (valgrind)
     python -m tests.perf.gate [--part N/M] [--most GATES]     go on measuring
     python -m tests.perf.gate --page                          print the page, from what was measured
 
@@ -20,9 +20,11 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import sqrt
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from looprig import content
@@ -34,7 +36,7 @@ from looprig.version import __version__
 from looprig.workload import pack
 from tests.perf import bench_slowed
 from tests.perf.neighbours import CONDITIONS, neighbours
-from tests.perf.slowed import OPTIONS, SPEC, net_instructions
+from tests.perf.slowed import OPTIONS, SPEC, cpu_ratio, net_instructions
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,8 +61,11 @@ GATES: Mapping[tuple[str, float], int] = {
 }
 """How many gates of each kind and planted slowdown; ``apart`` is ``paired`` with a process a side, as for revisions."""
 
-TRIED = 0.05
-"""The share of turns that is counted first, to find out what a turn of a shadow costs."""
+TRIED = 0.5
+"""The share of turns that is timed first, to find out what a turn of a shadow costs."""
+
+TIMED_PROCESSES = 12
+"""So many processes time it, as each has an address layout of its own; together they know it to 1 %."""
 
 FIELDS = ("mean", "min", "median")
 """What `--benchmark-compare-fail` looks at here, each with 5 %."""
@@ -113,25 +118,28 @@ def spec(share: float) -> str:
 
 
 def sizes(done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Find out which share of turns makes which share of instructions, and count that, where it was not done yet.
-
-    A turn of a shadow costs a little more than one of the loop, so that a smaller share makes the size.
-    """
+    """Find out which share of turns costs which share of CPU time, and count it, where it was not done yet."""
     known = {(each["scenario"], each["planted"]) for each in done if each["kind"] == "size"}
     planted = sorted({planted for _, planted in GATES if planted})
     for scenario in SCENARIOS:
         missing = [size for size in planted if (scenario, size) not in known]
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "scenario"
-            file.write_bytes(packed(scenario))
-            base = net_instructions(file, 0.0) if missing else 0
-            dearer = (net_instructions(file, TRIED) / base - 1.0) / TRIED if missing else 1.0
-            for size in missing:
-                share = size / dearer
-                counted = net_instructions(file, share) / base - 1.0
-                yield {
-                    "kind": "size", "scenario": scenario, "planted": size, "share": share, "instructions": counted,
-                }  # fmt: skip
+        if missing:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "scenario"
+                file.write_bytes(packed(scenario))
+                yield from _sized(scenario, file, missing)
+
+
+def _sized(scenario: str, file: Path, missing: Sequence[float]) -> Iterator[dict[str, Any]]:
+    costs = [(cpu_ratio(file, TRIED) - 1.0) / TRIED for _ in range(TIMED_PROCESSES)]
+    base = net_instructions(file, 0.0)
+    for size in missing:
+        share = size / mean(costs)
+        counted = net_instructions(file, share) / base - 1.0
+        yield {
+            "kind": "size", "scenario": scenario, "planted": size, "share": share, "instructions": counted,
+            "cost": mean(costs), "cost_error": stdev(costs) / sqrt(len(costs)),
+        }  # fmt: skip
 
 
 def paired(gate: Gate, share: float) -> dict[str, Any]:
@@ -216,7 +224,7 @@ def _circumstances() -> dict[str, Any]:
 def main() -> None:
     """Measure, or print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", action="store_true", help="count the planted slowdowns instead")
+    parser.add_argument("--sizes", action="store_true", help="measure and count the planted slowdowns instead")
     parser.add_argument("--part", default="1/1", help="this part of all gates, such as 2/3")
     parser.add_argument("--most", type=int, help="stop after so many gates")
     parser.add_argument("--page", action="store_true", help="print the page instead")

@@ -94,7 +94,11 @@ def _ours(ours: Gates, lines: Gates) -> Section:
             _by("condition", some, lambda gate: str(gate["condition"])),
             _by("scenario", some, lambda gate: str(gate["scenario"])),
         ]
-    tables += ["What was planted, in instructions (valgrind), and what it reads in CPU time:", _sizes(ours, lines)]
+    tables += [
+        "What was planted: the share of turns that is played twice, what that is in instructions (valgrind), "
+        "and what the gates read:",
+        _sizes(ours, lines),
+    ]
     return Section("looprig: CPU time in pairs", COMMAND, targets, tables)
 
 
@@ -170,8 +174,19 @@ def _sizes(ours: Gates, lines: Gates) -> str:
         some = [gate for gate in _of(ours, size["planted"]) if gate["scenario"] == size["scenario"]]
         ratios = [gate["ratio"] - 1 for gate in some if gate["ratio"] is not None]
         read = f"{median(ratios):+.1%}" if ratios else "-"
-        rows.append([size["scenario"], f"{size['planted']:.0%}", f"{size['instructions']:+.2%}", read, len(some)])
-    return table(["scenario", "planted", "instructions", "CPU time, median ratio", "gates"], rows)
+        rows.append(
+            [
+                size["scenario"],
+                f"{size['planted']:.0%}",
+                f"{size['share']:.2%}",
+                f"{size['cost']:.3f} +- {size['cost_error']:.3f}",
+                f"{size['instructions']:+.2%}",
+                read,
+                len(some),
+            ]
+        )
+    heads = ["scenario", "planted", "turns twice", "cost of one by that of a turn", "instructions", "read", "gates"]
+    return table(heads, rows)
 
 
 def _theirs(theirs: Gates) -> str:
@@ -215,6 +230,8 @@ def _how(lines: Gates) -> str:
         "a third\nbeside a process that keeps the last core busy, a third beside two that are busy on and off for "
         '0.05 to 0.8 s. All kinds of\ngates are mixed, so that each saw the same hours. "At most" is the one-sided '
         "95 % upper bound of a share (Clopper and\nPearson). A slowdown is planted as turns of the same scenario on "
-        "conversations beside the one that counts\n(`tests/perf/slowed.py`); both sides keep the same books. CPU time "
-        "of a verdict is that of looprig and of all\nprocesses that it started. In brackets: the middle half."
+        "conversations beside the one that counts\n(`tests/perf/slowed.py`); both sides keep the same books. What "
+        "such a turn costs in CPU time is measured without the\ngate, by whole plays in turn in fresh processes, and "
+        "sets how many there are. CPU time of a verdict is that of looprig\nand of all processes that it started. "
+        "In brackets: the middle half."
     )

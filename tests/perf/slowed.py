@@ -3,7 +3,8 @@
 ``tests/perf/slowed.py:make_loop,share=0.05`` costs 5 % more than with ``share=0``, which keeps the same books. A busy
 loop would be no such thing: its instructions are cheaper than the loop's. So what is done twice are turns of the same
 scenario, on shadows of the loop: as many conversations beside the one that counts, each further on than the one
-before, so that their turns find histories of all lengths. `net_instructions` shows that the size is right.
+before, so that their turns find histories of all lengths. What a turn of theirs costs in CPU time is measured
+(`cpu_ratio`), and the share of turns is set by that; `net_instructions` is a check on it without noise.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,41 +120,67 @@ def make_loop(model: Any, tools: Any, share: float = 0.0, **options: Any) -> Slo
     return Slowed(model, tools, float(share), options)
 
 
-def instructions(packed: Path, share: float, plays: int) -> int:
-    """Return how many instructions that many plays take, start-up included, as valgrind counts them."""
-    command = [
-        "valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null",
-        sys.executable, "-m", "tests.perf.slowed", str(packed), str(share), str(plays),
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    (line,) = (line for line in done.stderr.splitlines() if "I refs:" in line or "I   refs:" in line)
-    return int(line.split(":")[1].replace(",", ""))
+def net_instructions(packed: Path, share: float) -> int:
+    """Return the instructions of `COUNTED` plays, without start-up and the first plays, which make the shadows."""
+    return _instructions(packed, share, COUNTED) - _instructions(packed, share, 0)
 
 
 COUNTED = 100
 """Plays that are counted: with 2 % of the turns played twice, every shadow goes once through the conversation."""
 
 
-def net_instructions(packed: Path, share: float) -> int:
-    """Return how many instructions so many plays take, without start-up and the first plays, which make the shadows."""
-    return instructions(packed, share, COUNTED) - instructions(packed, share, 0)
+def _instructions(packed: Path, share: float, plays: int) -> int:
+    valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+    told = _told(packed, share, plays, *valgrind).stderr
+    (line,) = (line for line in told.splitlines() if re.search(r"I +refs:", line))
+    return int(line.split(":")[1].replace(",", ""))
+
+
+def cpu_ratio(packed: Path, share: float) -> float:
+    """Return the ratio of the CPU time that whole plays take with *share* and without, in turn, in a fresh process."""
+    return float(_told(packed, share, TIMED).stdout)
+
+
+TIMED = 300
+"""Plays of each side that are timed in a process; the gate's legs and their cold caches have no part in it."""
+
+
+def _told(packed: Path, share: float, plays: int, *wrapper: str) -> subprocess.CompletedProcess[str]:
+    what = "count" if wrapper else "time"
+    command = [*wrapper, sys.executable, "-m", "tests.perf.slowed", what, str(packed), str(share), str(plays)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"} if wrapper else None
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
 def main() -> None:
-    """Play a packed scenario so many times more than it takes to warm up: what is run under valgrind."""
-    packed, share, plays = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    """Play a packed scenario so many times more than it takes to warm up, to be counted or timed."""
+    what, packed, share, plays = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 
-    def make(model: Any, tools: Any) -> Slowed:
-        return make_loop(model, tools, share, max_history_pairs=20)
+    def workload(share: float) -> Workload:
+        return Workload(partial(make_loop, share=share, max_history_pairs=20), unpack(packed.read_bytes()))
 
-    with Workload(make, unpack(packed.read_bytes())) as workload:
-        for _ in range(3):
-            workload.play()
+    with workload(0.0) as plain, workload(share) as slowed:
+        sides = [slowed] if what == "count" else [plain, slowed]
+        for _ in range(WARM_UP):
+            for side in sides:
+                side.play()
         gc.collect()
         gc.freeze()  # else one full collection more or less is what is counted
-        for _ in range(plays):
-            workload.play()
+        spent = [0, 0]
+        for number in range(plays):
+            # There and back: collections of garbage keep to a rhythm, and would meet one side more than the other.
+            for side in reversed(sides) if number % 2 else sides:
+                spent[sides.index(side)] += _timed_ns(side)
+    print(spent[-1] / max(1, spent[0]))
+
+
+WARM_UP = 3
+
+
+def _timed_ns(side: Workload) -> int:
+    before = time.process_time_ns()
+    side.play()
+    return time.process_time_ns() - before
 
 
 if __name__ == "__main__":
