@@ -1,0 +1,1 @@
+"""Load on a chat loop behind HTTP: what is planned, what was recorded, and what that comes to."""
