@@ -6,6 +6,7 @@ the window's end of the log.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -130,19 +131,30 @@ def copying(model: Any, tools: Any, **options: Any) -> ReferenceLoop:
     return loop
 
 
-class _Twice:
-    """The reference loop, which plays every so-many-th turn twice: as much slower as that says."""
+class _Many:
+    """The reference loop, so many times: the first one's answers count, the others have a copy of the model each."""
 
-    def __init__(self, loop: ReferenceLoop, every: int) -> None:
-        self._loop, self._every, self._turns = loop, every, 0
-        self.add_system = loop.add_system
+    def __init__(self, model: Any, tools: Any, loops: int, options: dict[str, Any]) -> None:
+        self._models = [copy.copy(model) for _ in range(loops - 1)]
+        self._loops = [make_loop(each, tools, **options) for each in (model, *self._models)]
+        self._turns = 0
+
+    def add_system(self, text: str) -> None:
+        for loop in self._loops:
+            loop.add_system(text)
 
     async def send(self, text: str) -> object:
+        for model in self._models:
+            model.begin(self._turns)
         self._turns += 1
-        if self._turns % self._every == 0:
-            await self._loop.send(text)
-        return await self._loop.send(text)
+        answer, *_ = [await loop.send(text) for loop in self._loops]
+        return answer
+
+    def close(self) -> None:
+        for loop in self._loops:
+            loop.close()
 
 
-def twice(model: Any, tools: Any, every: int = 100, **options: Any) -> _Twice:
-    return _Twice(make_loop(model, tools, **options), every)
+def many(model: Any, tools: Any, loops: int = 100, **options: Any) -> _Many:
+    """Return so many reference loops that are told the same: 101 of them cost one percent more than 100."""
+    return _Many(model, tools, loops, options)

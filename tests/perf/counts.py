@@ -102,19 +102,22 @@ def _row(found: Comparison) -> Sequence[object]:
 def one_percent() -> Section:
     """Count the instructions of equal loops, and of loops that do one percent more."""
     pairs = {
-        "reference against itself": ("reference", "reference"),
-        "plain loop against itself": (planted(units=100), planted(units=100)),
-        "reference, every 100th turn played twice": (planted("twice", every=10**6), planted("twice", every=100)),
-        "plain loop, 101 pieces of work for 100": (planted(units=100), planted(units=101)),
+        "reference against itself": (("reference", "reference"), 401),
+        "plain loop against itself": ((planted(units=100), planted(units=100)), 401),
+        "101 reference loops for 100": ((planted("many"), planted("many", loops=101)), 21),
+        "plain loop, 101 pieces of work for 100": ((planted(units=100), planted(units=101)), 401),
     }
-    jobs = [job(*sides, messages=401, tool_every=0) for sides in pairs.values()]
-    found = instructions.judge(jobs, instructions.Plan(), TELL)
+    jobs = [job(*sides, messages=messages, tool_every=0) for sides, messages in pairs.values()]
+    found = [
+        instructions.judge([each], instructions.Plan(messages=messages), TELL)[0]
+        for each, (_, messages) in zip(jobs, pairs.values(), strict=True)
+    ]
     changes = [((each.ratio or 0) - 1) * 100 for each in found]
     targets = [
         Target(what, f"{change:+.4f} %, {each.verdict}", "exactly 0", change == 0 and each.before == each.after)
         if sides[0] == sides[1]
         else Target(what, f"{change:+.4f} %, {each.verdict}", "0.8 to 1.2 %", 0.8 <= change <= 1.2)
-        for (what, sides), each, change in zip(pairs.items(), found, changes, strict=True)
+        for (what, (sides, _)), each, change in zip(pairs.items(), found, changes, strict=True)
     ]
     rows = [
         [what, f"{each.before:,.0f}", f"{each.after:,.0f}", each.note] for what, each in zip(pairs, found, strict=True)
