@@ -57,7 +57,7 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     first: int = 64
     conversations: int = 8
-    conversations_max: int = 32
+    conversations_max: int = 64
     tokens: str = "estimate"
     seed: int = 1
 

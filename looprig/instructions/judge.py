@@ -137,7 +137,7 @@ def _compared(scenario: str, before: Counted, after: Counted, plan: Plan) -> Com
         verdict = judged(median(ratios), limit)
         note = f"{changes[0]:+.3f} to {changes[-1]:+.3f} % over {len(ratios)} hash seeds; limit {limit:.1%}"
         if off := max(side.off for side in sides.values()):
-            note += f"; repeats to {off * 1e6:.0f} parts in a million"
+            note += f"; repeats to {off * 1e6:,.1f} parts in a million"
     return Comparison(
         scenario,
         METRIC,

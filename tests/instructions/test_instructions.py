@@ -97,7 +97,13 @@ def counts(*totals: int, coroutine: bool = False) -> list[Count]:
         ((1000, 1000, 1000, 1000), (900, 900, 900, 900), True, Verdict.IMPROVED, "-10.000 to -10.000 %"),
         ((100, 200, 300, 100), (101, 201, 310, 102), False, Verdict.UNDECIDED, "two counts of after differ"),
         ((100, 200, 300, 101), (100, 200, 300, 101), False, Verdict.UNDECIDED, "of before and of after differ"),
-        ((10**6,) * 4, (10**6, 10**6, 10**6, 10**6 + 20), False, Verdict.UNCHANGED, "repeats to 20 parts in a million"),
+        (
+            (10**6,) * 4,
+            (10**6, 10**6, 10**6, 10**6 + 20),
+            False,
+            Verdict.UNCHANGED,
+            "repeats to 20.0 parts in a million",
+        ),
     ],
 )
 def test_verdict(before: Any, after: Any, coroutine: bool, verdict: Verdict, says: str):
