@@ -171,7 +171,7 @@ def _ratio(found: Growth) -> str:
 def flat() -> Section:
     """Look at loops that do the same for every message, a hundred times with each clock and counter."""
     measures: dict[str, Callable[[str, int], list[Verdict]]] = {
-        "cpu_time": functools.partial(_judged, "cpu_time", 4096),
+        "cpu_time": functools.partial(_judged, "cpu_time", 2048),
         "tokens": functools.partial(_judged, "tokens", 1024),
         "instructions": _counted,
     }

@@ -22,12 +22,14 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from looprig import content
+from looprig.counted.process import all_at_once
 from looprig.home import Job, Party, here
 from looprig.paired import Plan, measure
 from looprig.progress import Tell
@@ -54,18 +56,18 @@ GATES: Mapping[tuple[str, float], int] = {
     ("paired", 0.02): 100,
     ("paired", 0.05): 100,
     ("paired", 0.10): 100,
-    ("apart", 0.0): 90,
-    ("apart", 0.05): 60,
-    ("pytest-benchmark", 0.0): 90,
-    ("pytest-benchmark", 0.05): 60,
+    ("apart", 0.0): 60,
+    ("apart", 0.05): 40,
+    ("pytest-benchmark", 0.0): 60,
+    ("pytest-benchmark", 0.05): 40,
 }
 """How many gates of each kind and planted slowdown; ``apart`` is ``paired`` with a process a side, as for revisions."""
 
-TRIED = 0.5
-"""The share of turns that is timed first, to find out what a turn of a shadow costs."""
+TRIED = 1.0
+"""How often memory is managed again in what is timed first, to find out what once costs."""
 
-TIMED_PROCESSES = 12
-"""So many processes time it, as each has an address layout of its own; together they know it to 1 %."""
+TIMED_PROCESSES = 24
+"""So many processes time it, as each has an address layout of its own; together they know it to 2 or 3 %."""
 
 FIELDS = ("mean", "min", "median")
 """What `--benchmark-compare-fail` looks at here, each with 5 %."""
@@ -118,7 +120,7 @@ def spec(share: float) -> str:
 
 
 def sizes(done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Find out which share of turns costs which share of CPU time, and count it, where it was not done yet."""
+    """Find out which share of the memory management costs which share of CPU time, where it was not done yet."""
     known = {(each["scenario"], each["planted"]) for each in done if each["kind"] == "size"}
     planted = sorted({planted for _, planted in GATES if planted})
     for scenario in SCENARIOS:
@@ -131,7 +133,8 @@ def sizes(done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _sized(scenario: str, file: Path, missing: Sequence[float]) -> Iterator[dict[str, Any]]:
-    costs = [(cpu_ratio(file, TRIED) - 1.0) / TRIED for _ in range(TIMED_PROCESSES)]
+    ratios = all_at_once([partial(cpu_ratio, file, TRIED)] * TIMED_PROCESSES)
+    costs = [(ratio - 1.0) / TRIED for ratio in ratios]
     base = net_instructions(file, 0.0)
     for size in missing:
         share = size / mean(costs)

@@ -48,8 +48,8 @@ def _head(gates: Gates) -> str:
         f"`{COMMAND}` measures this, gate by gate, and goes on where it was stopped; looprig {gates[-1]['looprig']}, "
         f"{days[0]} to {days[-1]}.\n{facts}; the load average at the start of a gate was {load:.1f} in the median, "
         "since others worked on the machine, too.\n\n"
-        "A gate is one verdict on the reference loop against itself, or against itself with a share of its turns "
-        "played twice."
+        "A gate is one verdict on the reference loop against itself, or against itself with a share of its memory "
+        "management\ndone again."
     )
 
 
@@ -95,7 +95,7 @@ def _ours(ours: Gates, lines: Gates) -> Section:
             _by("scenario", some, lambda gate: str(gate["scenario"])),
         ]
     tables += [
-        "What was planted: the share of turns that is played twice, what that is in instructions (valgrind), "
+        "What was planted: how much of the memory management is done again, what that is in instructions (valgrind), "
         "and what the gates read:",
         _sizes(ours, lines),
     ]
@@ -178,14 +178,14 @@ def _sizes(ours: Gates, lines: Gates) -> str:
             [
                 size["scenario"],
                 f"{size['planted']:.0%}",
-                f"{size['share']:.2%}",
-                f"{size['cost']:.3f} +- {size['cost_error']:.3f}",
+                f"{size['share']:.1%}",
+                f"{size['cost']:.2%} +- {size['cost_error']:.2%}",
                 f"{size['instructions']:+.2%}",
                 read,
                 len(some),
             ]
         )
-    heads = ["scenario", "planted", "turns twice", "cost of one by that of a turn", "instructions", "read", "gates"]
+    heads = ["scenario", "planted", "done again", "cost of all of it", "instructions", "read", "gates"]
     return table(heads, rows)
 
 
@@ -229,9 +229,9 @@ def _how(lines: Gates) -> str:
         f"Scenarios of about 120 messages ({', '.join(scenarios)}), in turn. A third of the gates without added load, "
         "a third\nbeside a process that keeps the last core busy, a third beside two that are busy on and off for "
         '0.05 to 0.8 s. All kinds of\ngates are mixed, so that each saw the same hours. "At most" is the one-sided '
-        "95 % upper bound of a share (Clopper and\nPearson). A slowdown is planted as turns of the same scenario on "
-        "conversations beside the one that counts\n(`tests/perf/slowed.py`); both sides keep the same books. What "
-        "such a turn costs in CPU time is measured without the\ngate, by whole plays in turn in fresh processes, and "
-        "sets how many there are. CPU time of a verdict is that of looprig\nand of all processes that it started. "
-        "In brackets: the middle half."
+        "95 % upper bound of a share (Clopper and\nPearson). A slowdown is planted as a share of the loop's "
+        "memory management that is done again, on a history\nbeside the one that counts (`tests/perf/slowed.py`); both "
+        "sides keep the same books. What all of it costs in CPU time is\nmeasured without the gate, by whole plays in "
+        "turn in fresh processes, and sets the share. CPU time of a verdict is that of looprig "
+        "and\nof all processes that it started. In brackets: the middle half."
     )

@@ -1,15 +1,15 @@
-"""The reference loop, with a share of its own work done twice: a slowdown whose size is known.
+"""The reference loop, with a share of its own work done again: a slowdown whose size is known.
 
-``tests/perf/slowed.py:make_loop,share=0.05`` costs 5 % more than with ``share=0``, which keeps the same books. A busy
-loop would be no such thing: its instructions are cheaper than the loop's. So what is done twice are turns of the same
-scenario, on shadows of the loop: as many conversations beside the one that counts, each further on than the one
-before, so that their turns find histories of all lengths. What a turn of theirs costs in CPU time is measured
-(`cpu_ratio`), and the share of turns is set by that; `net_instructions` is a check on it without noise.
+``tests/perf/slowed.py:make_loop,share=0.5`` does half of its memory management once more, in a history beside
+the one that counts: the message joins it, it is trimmed when that is due, and where the model would be asked it makes
+the request. With ``share=0`` the same books are kept. A busy loop would be no such thing, as its instructions are
+cheaper than the loop's; whole turns would be none either, since a few dear ones in some plays are what a median passes
+over, and what makes a loop slower does so in every play. What a share costs in CPU time is measured (`cpu_ratio`), and
+the share is set by that; `net_instructions` is a check on it without noise.
 """
 
 from __future__ import annotations
 
-import copy
 import gc
 import os
 import re
@@ -21,112 +21,95 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from looprig.messages import Message
 from looprig.workload import Workload, unpack
+from reference_loop import ReferenceLoop
 from reference_loop import make_loop as reference
-
-SHADOWS = 2
+from reference_loop.config import Config
+from reference_loop.history import History
 
 SPEC = "tests/perf/slowed.py:make_loop"
 
 OPTIONS = "max_history_pairs=20"
 """Short histories, so that a short conversation is trimmed, too."""
 
-Step = tuple[Sequence[str], str]
-"""System texts that come before a turn, and what is typed."""
 
+class _Again:
+    """What a side's plays share: the messages of the first one, the history beside, and the work that is owed."""
 
-class _Shadow:
-    """A conversation that begins anew when it is through."""
+    def __init__(self, config: Config) -> None:
+        self.messages: list[Message] = []
+        self._config, self._history = config, History(config.new_policy())
+        self._owed, self._next = 0.0, 0
 
-    def __init__(self, play: _Play) -> None:
-        self._play, self._next = play, 0
-        self._loop: Any = None
-        self._model: Any = None
+    def listen(self, history: Sequence[Message], systems: Sequence[Message]) -> None:
+        """Take in what a turn has added to *history*, and the system messages before it."""
+        start = max(number for number, message in enumerate(history) if message.role == "user")
+        self.messages += (*systems, *history[start:])
 
-    async def turn(self) -> None:
-        if self._loop is None or self._next == len(self._play.steps):
-            self._model = copy.copy(self._play.model)
-            self._loop, self._next = reference(self._model, self._play.tools, **self._play.options), 0
-        systems, text = self._play.steps[self._next]
-        for system in systems:
-            self._loop.add_system(system)
-        self._model.begin(self._next)
-        await self._loop.send(text)
-        self._next += 1
-
-
-class _Play:
-    """What the plays of one side share: the steps of the first one, the shadows, and the work that is owed."""
-
-    def __init__(self, model: Any, tools: Any, options: dict[str, Any]) -> None:
-        self.model, self.tools, self.options = copy.copy(model), tools, options
-        self.steps: list[Step] = []
-        self._shadows = [_Shadow(self) for _ in range(SHADOWS)]
-        self._owed, self._ready = 0.0, False
-        self.turns = self.extra = 0
-
-    async def _prepare(self) -> None:
-        """Let the shadows get as far as they should be."""
-        for number, shadow in enumerate(self._shadows):
-            for _ in range(len(self.steps) * number // SHADOWS):
-                await shadow.turn()
-        self._ready = True
-
-    async def owe(self, share: float) -> None:
-        """Owe a share of a turn, and do what is owed."""
-        if not self._ready:
-            await self._prepare()
-        self.turns += 1
-        self._owed += share
-        if self._owed >= 1.0:
+    def owe(self, messages: float) -> None:
+        """Owe so many messages, and do what is owed."""
+        self._owed += messages
+        while self._owed >= 1.0:
             self._owed -= 1.0
-            await self._shadows[self.extra % SHADOWS].turn()
-            self.extra += 1
+            if self._next == len(self.messages):  # else the system messages, which stay, would grow in number
+                self._history, self._next = History(self._config.new_policy()), 0
+            self._remember(self.messages[self._next])
+            self._next += 1
+
+    def _remember(self, message: Message) -> None:
+        self._history.append(message)
+        if message.role in ("user", "tool"):
+            self._history.request()
+        elif message.role == "assistant" and not message.tool_calls:
+            self._history.end_turn()
 
 
-_PLAYS: dict[float, _Play] = {}
+_SIDES: dict[float, _Again] = {}
 
 
 class Slowed:
-    """The reference loop and its shadows; the first conversation is listened to, and costs nothing extra."""
+    """The reference loop and the work done again; the first conversation is listened to, and costs nothing extra."""
 
-    def __init__(self, model: Any, tools: Any, share: float, options: dict[str, Any]) -> None:
-        self._loop = reference(model, tools, **options)
-        self._share = share
-        self._listening = share not in _PLAYS
-        self._play = _PLAYS.setdefault(share, _Play(model, tools, options))
-        self._systems: list[str] = []
+    def __init__(self, loop: ReferenceLoop, config: Config, share: float) -> None:
+        self._loop, self._share = loop, share
+        self._listening = share not in _SIDES
+        self._again = _SIDES.setdefault(share, _Again(config))
+        self._systems: list[Message] = []
 
     def add_system(self, text: str) -> None:
-        if self._listening:
-            self._systems.append(text)
+        self._systems.append(Message(role="system", content=text))
         self._loop.add_system(text)
 
     async def send(self, text: str) -> Any:
-        if self._listening:
-            self._play.steps.append((tuple(self._systems), text))
-            self._systems.clear()
         answer = await self._loop.send(text)
-        if not self._listening:
-            await self._play.owe(self._share)
+        if self._listening:
+            self._again.listen(self._loop.history, self._systems)
+            self._systems.clear()
+        else:
+            self._again.owe(self._share * MESSAGES)
         return answer
 
     def close(self) -> None:
         self._loop.close()
 
 
+MESSAGES = 2
+"""Messages that one turn is taken to have, whatever it has: the same work for each turn."""
+
+
 def make_loop(model: Any, tools: Any, share: float = 0.0, **options: Any) -> Slowed:
-    """Return the reference loop, slowed by *share*."""
-    return Slowed(model, tools, float(share), options)
+    """Return the reference loop, which does *share* of its memory management again."""
+    return Slowed(reference(model, tools, **options), Config(**options), float(share))
 
 
 def net_instructions(packed: Path, share: float) -> int:
-    """Return the instructions of `COUNTED` plays, without start-up and the first plays, which make the shadows."""
+    """Return the instructions of `COUNTED` plays, without start-up and the first plays."""
     return _instructions(packed, share, COUNTED) - _instructions(packed, share, 0)
 
 
-COUNTED = 100
-"""Plays that are counted: with 2 % of the turns played twice, every shadow goes once through the conversation."""
+COUNTED = 40
+"""Plays that are counted, so that the history beside them is trimmed in some of them, and goes round."""
 
 
 def _instructions(packed: Path, share: float, plays: int) -> int:
@@ -141,7 +124,7 @@ def cpu_ratio(packed: Path, share: float) -> float:
     return float(_told(packed, share, TIMED).stdout)
 
 
-TIMED = 300
+TIMED = 250
 """Plays of each side that are timed in a process; the gate's legs and their cold caches have no part in it."""
 
 
