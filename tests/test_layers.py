@@ -73,6 +73,7 @@ LAYERS: dict[str, set[str]] = {
     "revisions": _ASSEMBLED | {"compare", "workload", "home", "carry", "paired"},
     "benchmarks": {"exits", "scenario", "subject", "workload", "progress", "verdicts", "home", "paired", "revisions"},
     "server": _PLAYED | {"toolbox", "content"},
+    "load": set(),
     "prediction": _ASSEMBLED,
     "phase3": _ASSEMBLED | {"compare"},
     "gate": _ASSEMBLED | {"compare", "home", "exits", "paired", "revisions", "store", "workload"} | _COUNTING,
