@@ -219,6 +219,9 @@ def main() -> None:
     missing = instructions.missing()
     if missing is not None:  # told at once, and not after minutes
         raise SystemExit(missing)
+    unknown = set(sys.argv[1:]) - {part.__name__ for part in PARTS}
+    if unknown:
+        raise SystemExit(f"no part {', '.join(sorted(unknown))}; there are {', '.join(p.__name__ for p in PARTS)}")
     for part in PARTS:
         if part.__name__ in sys.argv[1:]:
             print(f"\n{section(part())}", flush=True)

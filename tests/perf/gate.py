@@ -241,8 +241,10 @@ def main() -> None:
         for size in sizes(read()):
             write(size)
         return
-    number, parts = map(int, given.part.split("/"))
-    run((number, parts), given.most)
+    read_part = re.fullmatch(r"(\d+)/(\d+)", given.part)
+    if read_part is None or not 1 <= int(read_part[1]) <= int(read_part[2]):
+        parser.error(f"--part {given.part}: write 2/3 for the second of three parts")
+    run((int(read_part[1]), int(read_part[2])), given.most)
 
 
 if __name__ == "__main__":

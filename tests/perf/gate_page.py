@@ -41,12 +41,13 @@ def page(lines: Gates) -> str:
 
 def _head(gates: Gates) -> str:
     days = sorted({str(gate["at"])[:10] for gate in gates})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     facts = ", ".join(f"{name} {value}" for name, value in gates[-1]["machine"].items())
     load = median(gate["load"] for gate in gates)
     return (
         "# How often a gate on CPU time is wrong\n\n"
         f"`{COMMAND}` measures this, gate by gate, and goes on where it was stopped; looprig {gates[-1]['looprig']}, "
-        f"{days[0]} to {days[-1]}.\n{facts}; the load average at the start of a gate was {load:.1f} in the median, "
+        f"{when}.\n{facts}; the load average at the start of a gate was {load:.1f} in the median, "
         "since others worked on the machine, too.\n\n"
         "A gate is one verdict on the reference loop against itself, or against itself with a share of its memory "
         "management\ndone again."
