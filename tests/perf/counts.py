@@ -114,7 +114,7 @@ def one_percent() -> Section:
     ]
     changes = [((each.ratio or 0) - 1) * 100 for each in found]
     targets = [
-        Target(what, f"{change:+.4f} %, {each.verdict}", "exactly 0", change == 0 and each.before == each.after)
+        Target(what, f"{change:+.4f} %, {each.verdict}", "0.0000 %", round(change, 4) == 0)
         if sides[0] == sides[1]
         else Target(what, f"{change:+.4f} %, {each.verdict}", "0.8 to 1.2 %", 0.8 <= change <= 1.2)
         for (what, (sides, _)), each, change in zip(pairs.items(), found, changes, strict=True)
