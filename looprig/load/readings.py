@@ -1,0 +1,64 @@
+"""What a load run comes to in numbers: the tally's counts and histograms as rules and reports read them.
+
+Definitions: a turn that ended is finished or failed; ``error_rate`` is the share of those that failed. A good turn is
+complete, correct and within every SLO; ``goodput`` is good turns per second (DistServe's notion), ``good_fraction``
+good turns of those offered, so that a turn that never came to an end counts against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from looprig.load.histogram import Histogram
+from looprig.load.plan import Plan
+from looprig.load.recorded import Tally
+from looprig.load.thresholds import SCALARS
+
+
+class Readings:
+    """The numbers of one run."""
+
+    def __init__(self, plan: Plan, tally: Tally) -> None:
+        self.plan = plan
+        self.tally = tally
+
+    @cached_property
+    def histograms(self) -> Mapping[str, Histogram]:
+        """The histograms by name; those of a turn's bucket are named ``ttft{turn=10+}``."""
+        made = {name: Histogram.from_builtins(data) for name, data in self.tally.histograms.items()}
+        return {name: histogram for name, histogram in made.items() if histogram.count}
+
+    @property
+    def span_s(self) -> float:
+        """Seconds that rates are taken over: what the run lasted, without the warm-up and the cool-down."""
+        lasted = self.tally.lasted_s or self.plan.duration_s
+        return max(0.0, lasted - self.plan.warmup_s - self.plan.cooldown_s)
+
+    def count(self, name: str) -> int:
+        """Return one of the tally's counts; what was never counted is 0."""
+        return self.tally.counts.get(name, 0)
+
+    def samples(self, metric: str, bucket: str | None = None) -> Histogram | None:
+        """Return a metric's values, None where there are none."""
+        return self.histograms.get(f"{metric}{{turn={bucket}}}" if bucket else metric)
+
+    def scalar(self, name: str) -> float | None:
+        """Return one of `thresholds.SCALARS`; None where nothing was there to tell it from."""
+        if SCALARS[name] == "count":
+            return float(self.count(name))
+        ended = self.count("finished") + self.count("failed")
+        over, under = {
+            "error_rate": (self.count("failed"), ended),
+            "good_fraction": (self.count("good"), self.count("offered")),
+            "goodput": (self.count("good"), self.span_s),
+            "turns_per_s": (self.count("finished"), self.span_s),
+            "tokens_per_s": (self.count("tokens_out"), self.span_s),
+        }[name]
+        return over / under if under else None
+
+    def by_reason(self, kind: str) -> dict[str, int]:
+        """Return why turns of *kind* (failed, cancelled) ended, the most frequent first."""
+        prefix = f"{kind}/"
+        found = {name.removeprefix(prefix): n for name, n in self.tally.counts.items() if name.startswith(prefix)}
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
