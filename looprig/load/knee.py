@@ -61,7 +61,9 @@ class Knee(msgspec.Struct, frozen=True, kw_only=True):
         """Say what was found."""
         first = f"; {self.gives_way[0]} gives way first" if self.gives_way else ""
         if self.high is None:
-            return "no rate was kept or missed for certain" if self.low is None else f"at least {self.low:.4g}/s: {_MORE}"
+            return (
+                "no rate was kept or missed for certain" if self.low is None else f"at least {self.low:.4g}/s: {_MORE}"
+            )
         if self.low is None:
             at = "the generator fails" if self.limit == "generator" else "the thresholds are missed"
             return f"{at} at every rate that was tried, down to {self.high:.4g}/s{first}"
@@ -87,19 +89,21 @@ def find(
         ValueError: for a first rate that is not positive, or a ratio of 1 or less.
     """
     if not 0 < first < math.inf or ratio <= 1:
-        raise ValueError(f"the search begins at a positive rate and ends at a ratio above 1, not at {first} and {ratio}")
+        raise ValueError(
+            f"the search begins at a positive rate and ends at a ratio above 1, not at {first} and {ratio}"
+        )
     search = _Search(measure, runs_most)
     try:
         search.bracket(min(first, rate_most), rate_most)
         search.narrow(ratio)
         exhausted = False
-    except _Exhausted:
+    except Enough:
         exhausted = True
     return search.knee(exhausted)
 
 
-class _Exhausted(Exception):
-    """No more runs are allowed."""
+class Enough(Exception):
+    """No more runs are allowed; *measure* may raise it too, and what is known by then is returned."""
 
 
 class _Search:
@@ -119,7 +123,7 @@ class _Search:
         answers = Counter[Answer]()
         for _ in range(MEASURED_MOST):
             if not self._left:
-                raise _Exhausted
+                raise Enough
             self._left -= 1
             attempt = self._measure(rate)
             self._attempts.append(attempt)
@@ -163,7 +167,7 @@ class _Search:
         return None
 
     def _ends(self) -> tuple[float | None, float | None]:
-        """Return the highest rate that was kept below every other decision, and the lowest one above it that was not."""
+        """Return the highest rate that was kept below every other decision, and the lowest one that was not kept."""
         low = None
         high = None
         for rate in sorted(self._decided):

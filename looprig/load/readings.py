@@ -3,6 +3,9 @@
 Definitions: a turn that ended is finished or failed; ``error_rate`` is the share of those that failed. A good turn is
 complete, correct and within every SLO; ``goodput`` is good turns per second (DistServe's notion), ``good_fraction``
 good turns of those offered, so that a turn that never came to an end counts against it.
+
+These are of the turns that came due in the window: after the warm-up, and before the cool-down and the end of arrivals.
+Counts are of the whole run.
 """
 
 from __future__ import annotations
@@ -31,13 +34,18 @@ class Readings:
 
     @property
     def span_s(self) -> float:
-        """Seconds that rates are taken over: what the run lasted, without the warm-up and the cool-down."""
-        lasted = self.tally.lasted_s or self.plan.duration_s
-        return max(0.0, lasted - self.plan.warmup_s - self.plan.cooldown_s)
+        """Seconds that the window has; a run that was cut short has fewer."""
+        plan, lasted = self.plan, self.tally.lasted_s
+        end = min(plan.duration_s - plan.cooldown_s, lasted) if plan.duration_s else lasted
+        return max(0.0, end - plan.warmup_s)
 
     def count(self, name: str) -> int:
-        """Return one of the tally's counts; what was never counted is 0."""
+        """Return one of the tally's counts, of the whole run; what was never counted is 0."""
         return self.tally.counts.get(name, 0)
+
+    def in_window(self, name: str) -> int:
+        """Return one of the tally's counts, of the turns that came due in the window."""
+        return self.tally.counts.get(f"window/{name}", 0)
 
     def samples(self, metric: str, bucket: str | None = None) -> Histogram | None:
         """Return a metric's values, None where there are none."""
@@ -47,13 +55,13 @@ class Readings:
         """Return one of `thresholds.SCALARS`; None where nothing was there to tell it from."""
         if SCALARS[name] == "count":
             return float(self.count(name))
-        ended = self.count("finished") + self.count("failed")
+        ended = self.in_window("finished") + self.in_window("failed")
         over, under = {
-            "error_rate": (self.count("failed"), ended),
-            "good_fraction": (self.count("good"), self.count("offered")),
-            "goodput": (self.count("good"), self.span_s),
-            "turns_per_s": (self.count("finished"), self.span_s),
-            "tokens_per_s": (self.count("tokens_out"), self.span_s),
+            "error_rate": (self.in_window("failed"), ended),
+            "good_fraction": (self.in_window("good"), self.in_window("offered")),
+            "goodput": (self.in_window("good"), self.span_s),
+            "turns_per_s": (self.in_window("finished"), self.span_s),
+            "tokens_per_s": (self.in_window("tokens_out"), self.span_s),
         }[name]
         return over / under if under else None
 

@@ -66,7 +66,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     ``because`` says in sentences why the outcome is not "pass". ``thresholds`` is empty where the run is not valid: it
     gives no verdict on the service then, except that an invariant that broke is broken. ``broken`` counts violations by
-    code. ``server`` is null where the service counts nothing by itself. ``series`` are lists of one value a second.
+    code. ``counts`` are of the whole run, ``window``, ``scalars`` and ``metrics`` of the turns that came due between
+    warm-up and cool-down. ``server`` is null where the service counts nothing by itself. ``series`` are lists of one value a second.
     """
 
     outcome: Outcome
@@ -75,6 +76,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     loop: str | None
     counts: Mapping[str, int]
+    window: Mapping[str, int]
     failed: Mapping[str, int]
     cancelled: Mapping[str, int]
     scalars: Mapping[str, float | None]
@@ -123,6 +125,7 @@ def summarise(
         plan=plan,
         loop=loop,
         counts={name: n for name, n in sorted(tally.counts.items()) if "/" not in name},
+        window=_below("window", tally.counts),
         failed=readings.by_reason("failed"),
         cancelled=readings.by_reason("cancelled"),
         scalars={name: readings.scalar(name) for name, kind in SCALARS.items() if kind != "count"},
@@ -139,6 +142,12 @@ def summarise(
         facts=tally.facts,
         machine=machine,
     )
+
+
+def _below(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts that *prefix* begins, without it, and without those by reason."""
+    found = {name.removeprefix(f"{prefix}/"): n for name, n in sorted(counts.items()) if name.startswith(f"{prefix}/")}
+    return {name: n for name, n in found.items() if "/" not in name}
 
 
 def _broken(readings: Readings, server: Counted | None) -> dict[str, int]:

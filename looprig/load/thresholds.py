@@ -242,6 +242,9 @@ def parse(text: str) -> Threshold:
     return Threshold(text, metric, kind, bucket, statistic, operator, float(limit))
 
 
+_FIRST = "a rule begins with a metric; there are {}"
+
+
 def _metric(reader: _Reader) -> tuple[str, Kind]:
     reader.skip()
     start = reader.at
@@ -249,9 +252,8 @@ def _metric(reader: _Reader) -> tuple[str, Kind]:
     known = {**METRICS, **SCALARS}
     if name in known:
         return name, known[name]
-    if not name:
-        reader.wrong(f"a rule begins with a metric; there are {', '.join(known)}", start)
-    reader.wrong(f"there is no metric {name!r}; {_hint(name, known)}", start)
+    why = f"there is no metric {name!r}; {_hint(name, known)}" if name else _FIRST.format(", ".join(known))
+    return reader.wrong(why, start)
 
 
 def _bucket(reader: _Reader, metric: str) -> str | None:
@@ -367,9 +369,10 @@ def judge(threshold: Threshold, readings: Readings) -> Judged:
 
 
 def _told(threshold: Threshold, verdict: Verdict, value: float | None, samples: int | None) -> Judged:
+    limit = shown(threshold.limit, threshold.kind)
     because = {
         "met": "",
-        "missed": f"{shown(value, threshold.kind)} is not {threshold.operator} {shown(threshold.limit, threshold.kind)}",
+        "missed": f"{shown(value, threshold.kind)} is not {threshold.operator} {limit}",
         "no data": f"nothing was measured of {threshold.metric}"
         + (f" in turns {threshold.bucket}" if threshold.bucket else "")
         + ": a rule without data is missed",

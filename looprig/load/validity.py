@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from looprig.load.arrivals import schedule
 from looprig.load.plan import Plan
 from looprig.load.readings import Readings
 from looprig.load.thresholds import ThresholdError, parse, shown
@@ -59,7 +60,7 @@ def gates(plan: Plan, readings: Readings, server: Counted | None, late_most_s: f
 
 
 def late_limit(plan: Plan) -> float:
-    """Return how late the generator may be, in seconds: 5 ms, or less where a threshold or SLO is tighter than 100 ms."""
+    """Return how late the generator may be, in seconds: 5 ms, or less where a limit is tighter than 100 ms."""
     limits = [limit for metric, limit in plan.slos.items() if metric in LATE_METRICS]
     for text in plan.thresholds:
         try:
@@ -122,26 +123,26 @@ def _ended(readings: Readings) -> Gate:
 
 
 def _arrived(plan: Plan, readings: Readings) -> Iterator[Gate]:
-    if plan.users != "open":
+    if plan.users == "closed":
         return
-    asked = scheduled(plan)
-    came = readings.count("sessions")
-    if asked is None:
-        return
+    asked, came = scheduled(plan), readings.count("sessions")
+    lasted = plan.duration_s or readings.span_s or 1.0
     yield Gate(
         name="rate",
         held=came >= math.floor(asked * (1 - RATE_OFF)),
-        seen=f"{came:,} of {asked:,} scheduled sessions arrived, {came / plan.duration_s:,.3g}/s",
+        seen=f"{came:,} of {asked:,} scheduled sessions arrived, {came / lasted:,.3g}/s",
         limit=f"at least {1 - RATE_OFF:.0%} of the schedule",
         remedy="the generator did not keep up: more processes (--processes N), or a lower rate",
     )
 
 
-def scheduled(plan: Plan) -> int | None:
-    """Return how many sessions the plan's seeded schedule holds."""
-    from looprig.load.arrivals import schedule
+def scheduled(plan: Plan) -> int:
+    """Return how many sessions the plan's schedule holds: the very same that the generator goes by.
 
-    return len(schedule(plan))
+    Raises:
+        TraceError: where its trace cannot be read.
+    """
+    return sum(1 for _ in schedule(plan))
 
 
 def _files(readings: Readings) -> Iterator[Gate]:

@@ -229,7 +229,8 @@ def test_few_samples_wrong_how_often():
     random = Random(5)
     rule = parse("ttft.p95 < 950ms")
     wrong = sum(
-        judge(rule, of([random.random() for _ in range(random.randint(3, 99))])).verdict == "missed" for _ in range(4000)
+        judge(rule, of([random.random() for _ in range(random.randint(3, 99))])).verdict == "missed"
+        for _ in range(4000)
     )
 
     assert wrong < 20
