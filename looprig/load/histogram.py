@@ -169,9 +169,7 @@ class Histogram:
         made._billionths = read.total[0] * _BILLION + read.total[1]
         made.least, made.most = read.least, read.most
         if (made.count == 0) != (read.least is None) or (made.count == 0) != (read.most is None):
-            raise ValueError(
-                "this is no histogram of looprig: values without a least and a most, or those without values"
-            )
+            raise ValueError("this is no histogram of looprig: its values do not go with its least and its most")
         if len(made._buckets) != len(read.buckets):
             raise ValueError("this is no histogram of looprig: it has a bucket twice")
         return made
