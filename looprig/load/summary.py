@@ -236,12 +236,13 @@ def _series(tally: Tally) -> dict[str, list[int]]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of `Summary`."""
-    return {
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "looprig load, summary.json",
         "description": f"What a load run came to, {SCHEMA}.",
         **msgspec.json.schema(Summary),
     }
+    return dict(msgspec.json.decode(msgspec.json.encode(whole)))  # defaults that are tuples become lists
 
 
 if __name__ == "__main__":

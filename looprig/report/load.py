@@ -138,7 +138,7 @@ def _durations(each: Figures) -> list[str]:
 
 def _name(name: str) -> str:
     metric, braces, bucket = name.partition("{turn=")
-    return f"  turn {bucket.rstrip('}')}" if braces else metric
+    return f"{metric}, turn {bucket.rstrip('}')}" if braces else metric
 
 
 def others_table(summary: Summary) -> Table:
