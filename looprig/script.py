@@ -404,30 +404,42 @@ class Described:
     """What a loop is told of a tool."""
 
     def __init__(self, spec: ToolSpec) -> None:
+        self.spec = spec
         self.name = spec.name
         self.description = spec.description
-        self.parameters = spec.parameters()
         self.category = spec.category
         self.reads, self.writes = spec.reads, spec.writes
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The JSON schema of the arguments, made when it is asked for: a loop may change what it gets."""
+        return self.spec.parameters()
 
 
 T = TypeVar("T")
 
 
 class Belt(Mapping[str, T]):
-    """The tools of `looprig.toolbox` by their names, each made by *make*."""
+    """The tools of `looprig.toolbox` by their names, each made by *make* when it is first asked for."""
 
     def __init__(self, make: Callable[[ToolSpec], T]) -> None:
-        self._tools = {spec.name: make(spec) for spec in TOOLBOX.values()}
+        self._make = make
+        self._tools: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        return self._tools[name]
+        tool = self._tools.get(name)
+        if tool is None:
+            tool = self._tools[name] = self._make(TOOLBOX[name])
+        return tool
+
+    def __contains__(self, name: object) -> bool:
+        return name in TOOLBOX
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tools)
+        return iter(TOOLBOX)
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(TOOLBOX)
 
 
 class ScriptedTool(Described):

@@ -20,13 +20,29 @@ from looprig.cli import (
     report,
     run,
     serve,
+    serve_loop,
     trim,
 )
 from looprig.cli.root import cli
 from looprig.cli.shared import GROWTH, PROVIDERS, UsageProblem
 from looprig.exits import Exit
 
-COMMANDS = (compare, conformance, gate, growth, history, listing, load, predict, replay, report, run, serve, trim)
+COMMANDS = (
+    compare,
+    conformance,
+    gate,
+    growth,
+    history,
+    listing,
+    load,
+    predict,
+    replay,
+    report,
+    run,
+    serve,
+    serve_loop,
+    trim,
+)
 """Each has joined the group when it was imported."""
 
 __all__ = ["COMMANDS", "GROWTH", "PROVIDERS", "UsageProblem", "cli", "main"]

@@ -60,7 +60,6 @@ class How:
         if self.worker_of is not None:
             words += ["--worker", "--master-host", self.worker_of, "--master-port", str(self.port)]
             return [*words, *self._processes()]
-        words += ["--run-time", f"{plan.duration_s:g}s", "--stop-timeout", f"{plan.stop_timeout_s:g}"]
         if self.web_port is None:
             words += ["--headless", "--only-summary"]
         else:

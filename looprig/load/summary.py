@@ -151,11 +151,10 @@ def _below(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _broken(readings: Readings, server: Counted | None) -> dict[str, int]:
-    """Return violations by code, of the service's own account where there is one, else of the turns' end events."""
+    """Return violations by code: of the service's own account, and of the turns' end events, whichever has more."""
     found = dict(server.violations) if server is not None else {}
-    seen = readings.count("server_violations")
-    if seen > sum(found.values()):
-        found["seen in end events"] = seen
+    for code, n in readings.by_reason("server_violations").items():
+        found[code] = max(n, found.get(code, 0))
     if server is not None and server.sessions_mixed:
         found["sessions mixed"] = server.sessions_mixed
     return found

@@ -31,7 +31,10 @@ RATE_OFF = 0.02
 """By which share fewer sessions may have arrived than the seeded schedule holds."""
 
 FILES_SPARE = 64
-"""Open files that a process needs beside one for each session."""
+"""Open files that a process needs beside one for each turn in flight."""
+
+FILES_UNEVEN = 1.5
+"""How much more than its even part of the turns in flight a process may have."""
 
 LATE_METRICS = ("ttft", "ttft_send", "ttfo", "e2e", "icl", "queue")
 """Durations that the generator's lateness goes into in full; TPOT is a mean of many gaps, in which it cancels out."""
@@ -108,9 +111,11 @@ def _workers(plan: Plan, readings: Readings) -> Gate:
 
 
 def _ended(readings: Readings) -> Gate:
-    """Ask that turns came to an end, whichever: a service that fails them all misses its error rate, and is valid."""
+    """Ask that turns came to an end of their own: one that failed did, and one whose user left; not one that we broke
+    off. A service that fails them all misses its error rate, in a run that is valid.
+    """
     offered = readings.count("offered")
-    ended = sum(readings.count(name) for name in ("finished", "failed", "cancelled"))
+    ended = sum(readings.count(name) for name in ("finished", "failed", "cancelled/abandoned"))
     share = ended / offered if offered else 0.0
     return Gate(
         name="ended",
@@ -146,11 +151,13 @@ def scheduled(plan: Plan) -> int:
 
 
 def _files(readings: Readings) -> Iterator[Gate]:
-    for process, facts in sorted(readings.tally.facts.items()):
-        limit, most = facts.get("open_files_limit"), facts.get("in_flight_most")
+    processes = sorted(readings.tally.facts.items())
+    peak = max((second.get("in_flight", 0) for second in readings.tally.series.values()), default=0)
+    needed = math.ceil(FILES_UNEVEN * peak / max(1, len(processes))) + FILES_SPARE
+    for process, facts in processes:
+        limit = facts.get("open_files")
         if limit is None:
             continue
-        needed = (most or 0) + FILES_SPARE
         yield Gate(
             name=f"open files of {process}",
             held=limit >= needed,

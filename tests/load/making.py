@@ -31,7 +31,7 @@ def plan(**changes: Any) -> Plan:
 
 def tally(of: Plan, *, ttft_s: float = 0.1, late_s: float = 0.001, failing: int = 0, turns: int | None = None) -> Tally:
     """Return what a run records in which every turn takes *ttft_s* to its first token; the first *failing* fail."""
-    recorder = Recorder(of, facts={"open_files_limit": 1024, "in_flight_most": 20})
+    recorder = Recorder(of, facts={"open_files": 1024})
     sessions = scheduled(of)
     number = 0
     for _ in range(sessions):

@@ -19,7 +19,6 @@ from looprig.load.validity import LATE_MOST_S, Counted, late_limit
 from looprig.report import charts, html
 from looprig.report import load as report
 from looprig.report.results import as_json
-
 from tests.load import making
 
 SCHEMA = Path(looprig.__file__).parent / "load" / "summary.schema.json"
@@ -121,7 +120,7 @@ PLANTED = [
     ("rate", with_counts(SOUND, sessions=250), "250 of 300 scheduled sessions arrived"),
     (
         "open files of process",
-        msgspec.structs.replace(SOUND, facts={"process": {"open_files_limit": 64, "in_flight_most": 900}}),
+        msgspec.structs.replace(SOUND, facts={"process": {"open_files": 64}}, series={"0": {"in_flight": 600}}),
         "at most 64 may be open, and 964 are needed",
     ),
 ]
@@ -180,15 +179,28 @@ def test_broken_invariant():
         assert ("violated", 1) == (again.outcome, again.exit_code)
 
 
+def test_turns_that_we_broke_off():
+    """
+    Turns that the end of the run broke off make it invalid; those whose user left do not.
+    """
+
+    def outcome(reason: str) -> str:
+        counts = {"finished": 500, "cancelled": 100, f"cancelled/{reason}": 100}
+        tally = with_counts(SOUND, **counts)
+        return summarise(PLAN, tally, machine=making.MACHINE, server=making.counted(tally)).outcome
+
+    assert ("pass", "invalid") == (outcome("abandoned"), outcome("unfinished"))
+
+
 def test_mixed_sessions_and_end_events():
     """
     Sessions that were mixed, and violations that only the turns' end events told, are broken invariants too.
     """
     assert {"sessions mixed": 2} == summary(server=making.counted(SOUND, sessions_mixed=2)).broken
 
-    told = with_counts(SOUND, server_violations=4)
+    told = with_counts(SOUND, **{"server_violations": 4, "server_violations/LR101": 4})
     made = summarise(PLAN, told, machine=making.MACHINE)
-    assert ("violated", {"seen in end events": 4}) == (made.outcome, made.broken)
+    assert ("violated", {"LR101": 4}) == (made.outcome, made.broken)
 
 
 def test_cut_short():
