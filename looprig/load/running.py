@@ -206,7 +206,8 @@ def _watch(plan: Plan, how: How, service: Service, stop: Stop, tell: Tell, child
         if how.web_port is None and passed > over:
             return Ended(how="error", because=f"locust did not end within {over:.0f} s; see locust.log in the folder")
     if child.code and recorded(Path(plan.folder)) is None:
-        return Ended(how="error", because=f"locust ended with exit code {child.code}: {child.last_lines()}")
+        # It never came to make load: the locust file, a port that is taken, workers that never came.
+        raise CannotRun(f"locust could not begin, and ended with exit code {child.code}: {child.last_lines()}")
     if stop.asked:
         return Ended(how="interrupted", because="interrupted")
     return Ended()

@@ -67,7 +67,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ``because`` says in sentences why the outcome is not "pass". ``thresholds`` is empty where the run is not valid: it
     gives no verdict on the service then, except that an invariant that broke is broken. ``broken`` counts violations by
     code. ``counts`` are of the whole run, ``window``, ``scalars`` and ``metrics`` of the turns that came due between
-    warm-up and cool-down. ``server`` is null where the service counts nothing by itself. ``series`` are lists of one value a second.
+    warm-up and cool-down. ``server`` is null where the service counts nothing by itself. ``series`` are lists of one
+    value a second.
     """
 
     outcome: Outcome

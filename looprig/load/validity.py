@@ -136,7 +136,7 @@ def _arrived(plan: Plan, readings: Readings) -> Iterator[Gate]:
         name="rate",
         held=came >= math.floor(asked * (1 - RATE_OFF)),
         seen=f"{came:,} of {asked:,} scheduled sessions arrived, {came / lasted:,.3g}/s",
-        limit=f"at least {1 - RATE_OFF:.0%} of the schedule",
+        limit=f"at least {1 - RATE_OFF:.0%}",
         remedy="the generator did not keep up: more processes (--processes N), or a lower rate",
     )
 
@@ -217,7 +217,7 @@ def _agrees(readings: Readings, server: Counted) -> Gate:
         name="server's counts",
         held=0 <= theirs - ours <= given_up,
         seen=f"{ours:,} turns finished here, {theirs:,} at the service; {given_up:,} were cancelled or failed here",
-        limit="equal, but for those that were cancelled or failed here",
+        limit="equal, but for those",
         remedy="somebody else uses the service, or turns were counted twice or not at all: run alone, and report it "
         "as a bug if it stays",
     )

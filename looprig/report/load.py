@@ -114,7 +114,7 @@ def latencies_table(summary: Summary) -> Table:
     rows = [
         [_name(name), f"{each.count:,}", *_durations(each)]
         for name, each in summary.metrics.items()
-        if each.unit == "s" and not name.startswith("gen.") and name != "think"
+        if each.unit == "s" and not name.startswith("gen.") and name != "think" and _told_by_turn(name)
     ]
     columns = [
         Column("latency"),
@@ -129,6 +129,12 @@ def latencies_table(summary: Summary) -> Table:
     ]
     notes = ["from when a turn was due, not from when it was sent; -: n too small for that percentile"]
     return Table("latencies", columns, rows, notes if rows else [])
+
+
+def _told_by_turn(name: str) -> bool:
+    """Say whether the row is shown; summary.json has all of them."""
+    metric, braces, _ = name.partition("{")
+    return not braces or metric in ("ttft", "trim_pause")
 
 
 def _durations(each: Figures) -> list[str]:
@@ -146,7 +152,7 @@ def others_table(summary: Summary) -> Table:
     rows = [
         [_name(name), f"{each.count:,}", *(_figure(value, each) for value in (each.mean, each.p50, each.p95, each.max))]
         for name, each in summary.metrics.items()
-        if each.unit != "s" or name == "think"
+        if "{" not in name and (each.unit != "s" or name == "think")
     ]
     columns = [Column("of the load"), *(Column(text, "right") for text in ("n", "mean", "p50", "p95", "max"))]
     return Table("the conversations", columns, rows)

@@ -1,4 +1,4 @@
-"""What a load run comes to: every outcome with its exit code, the gates before any verdict, and the published schema."""
+"""What a load run comes to: every outcome and its exit code, the gates before any verdict, the published schema."""
 
 from __future__ import annotations
 
