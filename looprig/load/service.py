@@ -121,11 +121,11 @@ def _rest(child: Child, timeout_s: float) -> bytes:
 
 
 @contextlib.contextmanager
-def existing(url: str, protocol: str) -> Iterator[Service]:
+def existing(url: str) -> Iterator[Service]:
     """Give the service at *url*, once it was seen to answer.
 
     Raises:
-        CannotRun: for a URL that is none, or that answers in another way than *protocol* says.
+        CannotRun: for a URL that is none.
         NoService: where nobody answers.
     """
     parts = urlsplit(url)

@@ -150,7 +150,12 @@ def _name(name: str) -> str:
 def others_table(summary: Summary) -> Table:
     """One row a length, and the think times: what the load itself was like."""
     rows = [
-        [_name(name), f"{each.count:,}", *(_figure(value, each) for value in (each.mean, each.p50, each.p95, each.max))]
+        [
+            name,
+            f"{each.count:,}",
+            _figure(each.mean, each, 2),
+            *(_figure(value, each) for value in (each.p50, each.p95, each.max)),
+        ]
         for name, each in summary.metrics.items()
         if "{" not in name and (each.unit != "s" or name == "think")
     ]
@@ -158,10 +163,10 @@ def others_table(summary: Summary) -> Table:
     return Table("the conversations", columns, rows)
 
 
-def _figure(value: float | None, each: Figures) -> str:
+def _figure(value: float | None, each: Figures, digits: int = 0) -> str:
     if value is None:
         return "-"
-    return seconds(value) if each.unit == "s" else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return seconds(value) if each.unit == "s" else f"{value:,.{digits}f}"
 
 
 def reasons_table(summary: Summary) -> Table:
