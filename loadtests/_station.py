@@ -313,6 +313,8 @@ def prepare(environment: Environment, **_: Any) -> None:
         sys.exit(2)
     STATIONS[id(environment)] = station
     environment.host = plan.url
+    for kind in environment.user_classes:
+        kind.host = plan.url
     environment.stop_timeout = plan.stop_timeout_s + PATIENCE_S
     if plan.stages or plan.users != "closed":
         shape = Shape(station)
@@ -335,7 +337,7 @@ def _listen(environment: Environment, station: Station) -> None:
     else:
         hooks.test_start.add_listener(lambda **_: station.begin())
         hooks.test_stop.add_listener(lambda **_: station.write_last())
-        gevent.spawn(station.write_live)
+        runner.greenlet.spawn(station.write_live)
     if station.is_master:
         runner.register_message("looprig_hello", lambda msg, **_: station.give_share(msg.node_id))
         runner.register_message(
