@@ -102,7 +102,9 @@ def in_process(plan: Plan, kind: type[Any] | None = None) -> Iterator[tuple[Envi
     surroundings.create_local_runner()
     try:
         station.prepare(surroundings)
-        yield surroundings, station.station_of(surroundings)
+        where = station.station_of(surroundings)
+        yield surroundings, where
+        where.run.pool.close()
     finally:
         assert surroundings.runner is not None
         surroundings.runner.quit()

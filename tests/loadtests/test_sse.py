@@ -6,6 +6,7 @@ It rests on a part of geventhttpclient that nobody promises, so these are its co
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -21,10 +22,11 @@ protocols = load(LOADTESTS / "_protocols.py")
 TEXT = "你好世界 — grüße 🙂" * 3
 
 
-def read(url: str, path: str = "/v1/sessions/n1/turns"):
-    """Return a reader of the answer to one turn."""
-    client = HTTPClient.from_url(url)
-    return sse.Reader(client.post(path, b'{"text": "hello"}', {"Accept-Encoding": "identity"}))
+@contextmanager
+def reading(url: str, path: str = "/v1/sessions/n1/turns"):
+    """Give a reader of the answer to one turn."""
+    with HTTPClient.from_url(url) as client:
+        yield sse.Reader(client.post(path, b'{"text": "hello"}', {"Accept-Encoding": "identity"}))
 
 
 @pytest.mark.parametrize("options", [[], ["--crlf", "--pings", "2"], ["--split"], ["--crlf", "--split"]])
@@ -35,8 +37,11 @@ def test_streams_that_are_whole(options, path):
     """
     meaning = protocols.session_events if "sessions" in path else protocols.completion_events
 
-    with known_service("--tokens", "4", "--ttft-ms", "5", "--text", TEXT, *options) as url:
-        *texts, end = meaning(read(url, path))
+    with (
+        known_service("--tokens", "4", "--ttft-ms", "5", "--text", TEXT, *options) as url,
+        reading(url, path) as reader,
+    ):
+        *texts, end = meaning(reader)
 
     assert [Text(f"{number} {TEXT}") for number in range(4)] == texts
     assert isinstance(end, End)
@@ -47,8 +52,7 @@ def test_events_come_out_when_they_arrive():
     """
     Of four small events, each 300 ms apart, the first is handed out long before the last is sent.
     """
-    with known_service("--tokens", "4", "--ttft-ms", "5", "--itl-ms", "300") as url:
-        reader = read(url)
+    with known_service("--tokens", "4", "--ttft-ms", "5", "--itl-ms", "300") as url, reading(url) as reader:
         times, handed = [], []
         for _ in reader:
             times.append(reader.at)
@@ -62,8 +66,7 @@ def test_what_arrives_together_has_one_time():
     """
     Events of one arrival carry one time, so that no gap between chunks is made up by reading them.
     """
-    with known_service("--tokens", "50", "--ttft-ms", "5", "--itl-ms", "0") as url:
-        reader = read(url)
+    with known_service("--tokens", "50", "--ttft-ms", "5", "--itl-ms", "0") as url, reading(url) as reader:
         time.sleep(1.0)
         times = [reader.at for _ in reader]
 
@@ -88,8 +91,12 @@ def test_streams_that_are_not(fault, reason, path):
     meaning = protocols.session_events if "sessions" in path else protocols.completion_events
     came = []
 
-    with known_service("--fault", fault, "--tokens", "6") as url, pytest.raises(TurnFailed) as caught:
-        came.extend(meaning(read(url, path)))  # extend takes what comes before it raises
+    with (
+        known_service("--fault", fault, "--tokens", "6") as url,
+        reading(url, path) as reader,
+        pytest.raises(TurnFailed) as caught,
+    ):
+        came.extend(meaning(reader))  # extend takes what comes before it raises
 
     assert reason == caught.value.reason
     assert (6 if fault == "no-end" else 3) == len(came)
@@ -104,8 +111,12 @@ def test_an_error_in_a_stream(path, reason):
     """
     meaning = protocols.session_events if "sessions" in path else protocols.completion_events
 
-    with known_service("--fault", "error") as url, pytest.raises(TurnFailed, match="it raised") as caught:
-        list(meaning(read(url, path)))
+    with (
+        known_service("--fault", "error") as url,
+        reading(url, path) as reader,
+        pytest.raises(TurnFailed, match="it raised") as caught,
+    ):
+        list(meaning(reader))
 
     assert reason == caught.value.reason
 

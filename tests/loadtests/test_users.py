@@ -9,7 +9,7 @@ import pytest
 from looprig.content import load
 from looprig.load.histogram import Histogram
 from looprig.load.plan import Arrivals, Plan, Talk, Think
-from looprig.load.stages import hold
+from looprig.load.stages import hold, steps
 from looprig.load.turns import End, Text
 from tests.loadtests.rig import converse, in_process, known_service, play, truth, users
 
@@ -290,6 +290,21 @@ def test_a_trace_that_breaks_off(tmp_path: Path):
 
     assert 2 == tally.counts["sessions"]
     assert "line 3" in str(tally.facts)
+
+
+def test_a_staircase_that_is_given_up(tmp_path: Path):
+    """
+    Where no turn keeps the limits, a staircase ends after three steps, and says so.
+    """
+    with known_service("--ttft-ms", "50") as url:
+        plan = plan_for(
+            url, tmp_path, stages=steps(5, 5, 20, 1.0), talk=Talk(turns=1), slos={"ttft": 0.01}, give_up_below=0.9
+        )
+        tally = play(plan)
+
+    assert tally.lasted_s < 15
+    assert "fewer than 0.9" in str(tally.facts)
+    assert "good" not in tally.counts
 
 
 def test_rows_in_locusts_table(tmp_path: Path):
