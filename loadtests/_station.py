@@ -18,7 +18,7 @@ from typing import Any
 import gevent
 import locust
 import msgspec
-from locust import LoadTestShape, events, runners
+from locust import FastHttpUser, LoadTestShape, events, runners
 from locust.env import Environment
 from locust.exception import RPCError
 
@@ -351,6 +351,8 @@ def prepare(environment: Environment, **_: Any) -> None:
     environment.host = plan.url
     for kind in environment.user_classes:
         kind.host = plan.url
+        if station.run is not None and issubclass(kind, FastHttpUser):
+            kind.client_pool = station.run.pool  # a pool for each of a thousand users is half of their memory
     environment.stop_timeout = plan.stop_timeout_s + PATIENCE_S
     if plan.stages or plan.users != "closed":
         shape = Shape(station)

@@ -6,7 +6,7 @@ It rests on a part of geventhttpclient that nobody promises, so these are its co
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 
 import pytest
@@ -25,7 +25,7 @@ TEXT = "你好世界 — grüße 🙂" * 3
 @contextmanager
 def reading(url: str, path: str = "/v1/sessions/n1/turns"):
     """Give a reader of the answer to one turn."""
-    with HTTPClient.from_url(url) as client:
+    with closing(HTTPClient.from_url(url)) as client:
         yield sse.Reader(client.post(path, b'{"text": "hello"}', {"Accept-Encoding": "identity"}))
 
 
