@@ -11,16 +11,19 @@ import os
 import platform
 import sys
 import time
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import gevent
 import locust
 import msgspec
-from locust import LoadTestShape, events, runners
+from locust import FastHttpUser, LoadTestShape, events, runners
 from locust.env import Environment
+from locust.exception import RPCError
 
 from looprig.load.arrivals import level
+from looprig.load.giving_up import gives_up, good_shares
 from looprig.load.plan import Plan
 from looprig.load.recorded import Tally
 from looprig.load.recorder import merged, plan_digest
@@ -97,6 +100,8 @@ class Station:
         self.is_worker = isinstance(runner, runners.WorkerRunner)
         self.began: float | None = None
         self._number = 0
+        self._stages_over = 0
+        self.gave_up = ""
         self._shares: list[str] = []
         self._tallies: dict[str, Tally] = {}
         self._final: set[str] = set()
@@ -121,6 +126,7 @@ class Station:
         self.began = time.perf_counter()
         self._tallies.clear()
         self._final.clear()
+        self._stages_over, self.gave_up = 0, ""
         if self.run is not None:
             if not self.is_worker:
                 self.run.begin(0, 1)
@@ -164,6 +170,8 @@ class Station:
         done.wait()
         if run.done is done:
             self._send(final=True)
+            # Locust has a worker sleep for so long after a stop, before it is ready for the next run.
+            self.environment.stop_timeout = 0.0
 
     def _send(self, final: bool) -> None:
         runner = self.environment.runner
@@ -216,20 +224,47 @@ class Station:
             self.run.end(grace_s, reason)
             self.run.done.wait(grace_s + 6)
             return
-        runner = self.environment.runner
-        assert runner is not None
-        runner.send_message("looprig_end", {"grace_s": grace_s, "reason": reason})
+        self._tell_end(grace_s, reason)
         patience = time.perf_counter() + grace_s + 6
         while not self.done and time.perf_counter() < patience:
             gevent.sleep(0.05)
+
+    def _tell_end(self, grace_s: float, reason: str) -> None:
+        """Let the run come to its end, here or at the workers, without waiting for that."""
+        if self.run is not None:
+            self.run.end(grace_s, reason)
+            return
+        runner = self.environment.runner
+        assert runner is not None
+        try:
+            runner.send_message("looprig_end", {"grace_s": grace_s, "reason": reason})
+        except RPCError as error:
+            logger.warning("a worker cannot be told that the run is over: %s", error)
+
+    def look_for_reasons_to_give_up(self) -> None:
+        """End a run early whose last stages were all too bad, where the plan asks for that."""
+        below = self.plan.give_up_below
+        if below is None or self.gave_up:
+            return
+        over = sum(self.elapsed >= end for end in accumulate(stage.duration_s for stage in self.plan.stages))
+        if over == self._stages_over:
+            return
+        self._stages_over = over
+        if gives_up(good_shares(self.plan.stages, self.tally().series, self.elapsed), below):
+            self.gave_up = f"after {over} stages: in the last three, fewer than {below:g} of the turns were good"
+            self._tell_end(self.plan.stop_timeout_s, "unfinished")
 
     # What is written
 
     def tally(self) -> Tally:
         """Return what all processes recorded, as far as it is known here."""
         if self.run is not None:
+            if self.gave_up:
+                self.run.recorder.fact("gave_up", self.gave_up)
             return self.run.recorder.tally(self.run.now)
         total = merged(self._tallies.values())
+        if self.gave_up:
+            total.facts["master"] = {"gave_up": self.gave_up}
         total.workers_seen = len(self._shares)
         silent = {client for client in self._shares if client not in self._final}
         total.workers_lost = len(silent if self.done else silent & self._missing())
@@ -289,6 +324,7 @@ class Shape(LoadTestShape):
         station = self._station
         if station.began is not None and station.done:
             return None
+        station.look_for_reasons_to_give_up()
         workers = max(1, len(station._shares) or self._ready())
         if station.plan.users != "closed":
             self._last = self._last or workers
@@ -313,6 +349,10 @@ def prepare(environment: Environment, **_: Any) -> None:
         sys.exit(2)
     STATIONS[id(environment)] = station
     environment.host = plan.url
+    for kind in environment.user_classes:
+        kind.host = plan.url
+        if station.run is not None and issubclass(kind, FastHttpUser):
+            kind.client_pool = station.run.pool  # a pool for each of a thousand users is half of their memory
     environment.stop_timeout = plan.stop_timeout_s + PATIENCE_S
     if plan.stages or plan.users != "closed":
         shape = Shape(station)
@@ -335,7 +375,7 @@ def _listen(environment: Environment, station: Station) -> None:
     else:
         hooks.test_start.add_listener(lambda **_: station.begin())
         hooks.test_stop.add_listener(lambda **_: station.write_last())
-        gevent.spawn(station.write_live)
+        runner.greenlet.spawn(station.write_live)
     if station.is_master:
         runner.register_message("looprig_hello", lambda msg, **_: station.give_share(msg.node_id))
         runner.register_message(

@@ -141,10 +141,14 @@ class ChatUser(FastHttpUser):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._leave = Flag()
+        """Set where locust wants this user to go."""
+        self._wake = Flag()
+        """Set as well where the run is over: ends a pause."""
 
     def stop(self, force: bool = False) -> Any:
         """Stop as locust wants it, also in the middle of a pause."""
         self._leave.set()
+        self._wake.set()
         return super().stop(force)
 
     @property
@@ -198,12 +202,13 @@ class ChatUser(FastHttpUser):
 
     def _stay(self, run: Run) -> None:
         """Have one conversation after the other."""
-        run.wakers.add(self._leave)
+        run.wakers.add(self._wake)
         first = True
-        while not self._leave.is_set() and not run.over.is_set():
+        while not self._wake.is_set() and not run.over.is_set():
             if not self._converse(run, run.next_number(), None, late=first):
-                self._leave.wait(AFTER_FAILURE_S)
+                self._wake.wait(AFTER_FAILURE_S)
             first = False
+        run.wakers.discard(self._wake)
 
     def _converse(self, run: Run, number: int, due: float | None, late: bool = False) -> bool:
         """Be the user of session *number*; *due* is when an arrival's first turn is. Say whether it went to its end."""
@@ -258,7 +263,7 @@ class ChatUser(FastHttpUser):
         In a closed loop it is due when it is sent: nobody waits for it but the user.
         """
         closed = run.plan.users == "closed"
-        stopped = self._leave if closed else run.over
+        stopped = self._wake if closed else run.over
         due = run.now + think_s
         while (pause := due - run.now) > 0 and not stopped.wait(pause):
             pass
