@@ -107,11 +107,10 @@ def serve_loop_command(context: click.Context, /, **given: Any) -> None:
     if given["host"] not in ("127.0.0.1", "localhost", "::1"):
         click.echo(f"warning: {given['host']} can be reached from other machines, and nobody needs a key", err=True)
     try:
-        with until_stopped() as stopped, serving(service, given["host"], given["port"]) as running:
+        with until_stopped() as wait, serving(service, given["host"], given["port"]) as running:
             click.echo(f"serving {running.url}")
-            click.get_text_stream("stdout").flush()
             with apart():
-                stopped()
+                wait()
                 _drain(running, service.settings.bounds.grace_s)
     except CannotServe as error:
         raise UsageProblem(str(error)) from error

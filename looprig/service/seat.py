@@ -25,6 +25,9 @@ _NO_SCENARIO = Scenario(name="", seed=0, turns=())
 class Talk(Session):
     """What model, tools and service of one session share; its script is looked up when it is needed."""
 
+    cpu_ns = staticmethod(lambda: 0)
+    """Nobody asks here what looprig's share of a turn is."""
+
     def __init__(self, number: int, scripts: Scripts, key: Key, clock: Clock) -> None:
         super().__init__(number, _NO_SCENARIO, clock, _unheard)
         self._scripts = scripts

@@ -12,7 +12,7 @@ from looprig.content import make_scenario
 from looprig.messages import Message
 from looprig.target import find
 from tests.service import loops
-from tests.service.client import User, served, service, shown, talk
+from tests.service.client import User, events_of, served, service, shown, talk
 
 SOUND = [loops.Plain, loops.Streaming, loops.Synchronous, find("reference").make()]
 
@@ -269,9 +269,23 @@ def test_text_that_is_none():
     A turn needs a text.
     """
     with served(service()) as (user, _):
-        response = user.http.post(f"/v1/sessions/{user.open()}/turns", json={"say": "?"})
+        path = f"/v1/sessions/{user.open()}/turns"
+        refused = [user.http.post(path, content=body) for body in (b'{"say": "?"}', b"{", b"\xff", b'{"text": 3}')]
 
-    assert (400, "bad_request") == (response.status_code, response.json()["error"]["type"])
+    assert [400] * 4 == [response.status_code for response in refused]
+
+
+def test_half_a_character():
+    """
+    Half a surrogate pair, which JSON can tell as an escape alone, is said to the loop like any other text.
+    """
+    with served(service()) as (user, _):
+        path = f"/v1/sessions/{user.open()}/turns"
+        response = user.http.post(path, content=b'{"text": "x\\ud800y"}')
+        told = user.stats()
+
+    assert "[#s0t0] this is the answer to question 0" == events_of(response.text)[-1][1]["answer"]
+    assert {} == told["violations"]
 
 
 def test_pages():
