@@ -111,7 +111,7 @@ class SessionState:
     number: int
     contract: Contract
     offers: tuple[str, ...]
-    entries: Entries = field(default_factory=list)
+    entries: Entries = field(default_factory=list[Entry])
     unsent: list[Entry] = field(default_factory=list)
     systems: list[Entry] = field(default_factory=list)
     lead: int = 0
@@ -238,7 +238,7 @@ class Observer:
     def forget(self, session: int) -> None:
         """Keep nothing of a session that is over."""
         for known in (self._sessions, self._turns, self._probes, self._turn_entries):
-            known.pop(session, None)  # type: ignore[attr-defined]
+            known.pop(session, None)
 
     # -- what is said ----------------------------------------------------------------------------
 
@@ -548,7 +548,7 @@ def _place(entry: Entry) -> tuple[int, int]:
     return (entry.owner.position, entry.call) if entry.owner is not None else (entry.position, -1)
 
 
-def _common(one: Sequence[Entry], other: Sequence[Entry]) -> int:
+def _common(one: Iterable[Entry], other: Iterable[Entry]) -> int:
     """Count the leading messages that are equal: a prompt cache sees what is sent, not which entry it was."""
     same = 0
     for a, b in zip(one, other, strict=False):

@@ -105,11 +105,11 @@ class Settled:
     def __getitem__(self, index: slice, /) -> list[Entry]: ...
     def __getitem__(self, index: SupportsIndex | slice, /) -> Entry | list[Entry]:
         if isinstance(index, slice):
-            start = index.indices(len(self))[0]
-            if start < self.folded or (index.step or 1) < 0:
+            start, stop, step = index.indices(len(self))
+            if start < self.folded or step < 0:
                 self._unfold()
-            begin, folded = index.indices(len(self)), self.folded
-            return self._open[begin[0] - folded : max(0, begin[1] - folded) : begin[2]]
+                return self._open[index]
+            return self._open[start - self.folded : max(0, stop - self.folded) : step]
         number = index.__index__()
         number += len(self) if number < 0 else 0
         if 0 <= number < self.folded:

@@ -109,7 +109,6 @@ def serve_loop_command(context: click.Context, /, **given: Any) -> None:
     try:
         with until_stopped() as wait, serving(service, given["host"], given["port"]) as running:
             click.echo(f"serving {running.url}")
-            click.get_text_stream("stdout").flush()
             with apart():
                 wait()
                 _drain(running, service.settings.bounds.grace_s)

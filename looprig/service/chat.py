@@ -138,7 +138,7 @@ class Whole:
     def ended(self, ended: Ended) -> bytes:
         """Return the whole response."""
         self.answer = ended.answer
-        message = {"role": "assistant", "content": ended.answer, "refusal": None, "annotations": []}
+        message: dict[str, Any] = {"role": "assistant", "content": ended.answer, "refusal": None, "annotations": []}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         told = _about(self._ident, "chat.completion", self._model)
         return encoded({**told, "choices": [choice], "usage": _usage(ended)})

@@ -39,6 +39,10 @@ class Outbox:
         self.closed, self.torn = True, self.torn or torn
         self._wake()
 
+    def tear_from_thread(self) -> None:
+        """Close in the middle, from another thread than the event loop's."""
+        self._events.call_soon_threadsafe(self.close, True)
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -16,7 +16,6 @@ from looprig.service.events import Wire
 from looprig.service.judging import Bench, is_foreign, tokens_of
 from looprig.service.outbox import Outbox
 from looprig.service.scripts import Key, Scripts
-from looprig.service.tally import Tally
 from looprig.subject import has, history_of
 from looprig.trace import Event, Misuse, Reply, Request, ToolEnded, ToolStarted
 
@@ -25,6 +24,9 @@ _NO_SCENARIO = Scenario(name="", seed=0, turns=())
 
 class Talk(Session):
     """What model, tools and service of one session share; its script is looked up when it is needed."""
+
+    cpu_ns = staticmethod(lambda: 0)
+    """Nobody asks here what looprig's share of a turn is."""
 
     def __init__(self, number: int, scripts: Scripts, key: Key, clock: Clock) -> None:
         super().__init__(number, _NO_SCENARIO, clock, _unheard)
@@ -78,7 +80,8 @@ class Live:
         "cut",
         "cut_left",
         "input_tokens",
-        "left",
+        "left_s",
+        "mixed",
         "muted",
         "number",
         "outbox",
@@ -94,6 +97,7 @@ class Live:
         "stopping",
         "task",
         "tool_s",
+        "torn",
         "uncached",
         "view",
         "wire",
@@ -103,7 +107,9 @@ class Live:
         self.seat, self.number, self.plan, self.wire, self.started_s = seat, number, plan, wire, started_s
         self.outbox = Outbox()
         self.task: asyncio.Task[None] | None = None
-        self.muted = self.left = self.stopping = self.cut = self.shown = self.pings = False
+        self.muted = self.stopping = self.cut = self.torn = self.shown = self.pings = self.mixed = False
+        self.left_s: float | None = None
+        """When the client left, on the clock of ``started_s``."""
         self.cut_left: int | None = None
         self.requests = self.rounds = self.input_tokens = self.output_tokens = self.uncached = 0
         self.broken: list[str] = []
@@ -141,7 +147,7 @@ class Seat:
         "_bench",
         "_chars",
         "_counted",
-        "_tally",
+        "closed",
         "closing",
         "id",
         "key",
@@ -158,15 +164,15 @@ class Seat:
         "warm",
     )
 
-    def __init__(self, ident: str, talk: Talk, key: Key, bench: Bench, tally: Tally) -> None:
-        self.id, self.talk, self.key, self._bench, self._tally = ident, talk, key, bench, tally
+    def __init__(self, ident: str, talk: Talk, key: Key, bench: Bench) -> None:
+        self.id, self.talk, self.key, self._bench = ident, talk, key, bench
         self.listener = Listener()
         self.loop: Any = None
         self.offers: tuple[str, ...] = ()
         self.live: Live | None = None
         self.turns = 0
         self.used_s = 0.0
-        self.threaded = self.mixed = self.closing = False
+        self.threaded = self.mixed = self.closed = self.closing = False
         self.misuse: str | None = None
         self.warm: bytes | None = None
         """Where the conversation is that it was left in, for requests that bring all of theirs along."""
@@ -181,8 +187,10 @@ class Seat:
 
     def see(self, event: Event) -> None:
         """Take in what the loop, its model and its tools do: judge it, count it, and tell the client."""
-        seen = self._bench.see(event, self.key)
         live = self.live
+        if self.closed:
+            return  # what a loop left running goes on when nobody looks any more
+        seen = self._bench.see(event, self.key)
         if isinstance(event, Misuse):
             self.misuse = self.misuse or event.text
         if live is None:
@@ -204,7 +212,6 @@ class Seat:
 
     def _requested(self, live: Live, event: Request, view: RequestView | None) -> None:
         live.requests += 1
-        self._tally.requests += 1
         tokens, live.uncached = tokens_of(view)
         live.input_tokens += tokens
         window = self.talk.ledger.window
@@ -213,8 +220,7 @@ class Seat:
         self._chars += sum([len(message.content) for message in window[self._counted :]])
         self._counted = len(window)
         if not self.mixed and any(is_foreign(message, self.number) for message in event.new):
-            self.mixed = True
-            self._tally.sessions["mixed"] += 1
+            self.mixed = live.mixed = True
 
     def _tell(self, live: Live, part: bytes) -> None:
         if live.muted or not part:
@@ -238,22 +244,20 @@ class Seat:
         if live is None or live.muted:
             return
         live.output_tokens += len(pieces)
-        self._tally.tokens_out += len(pieces)
         if live.cut_left is not None:
             pieces = pieces[: live.cut_left]
             live.cut_left -= len(pieces)
         live.shown = live.shown or bool(pieces)
         self._tell(live, live.wire.texts(pieces))
         if live.cut_left == 0:
-            self._tally.faults["cut"] += 1
             live.cut_left = None
-            live.outbox.close(torn=True)
+            live.torn = True
+            live.outbox.tear_from_thread() if self.threaded else live.outbox.close(torn=True)
 
     def spent(self, tokens: int) -> None:
         """The model wrote what the client does not read: calls, and text before them."""
         if self.live is not None and not self.live.muted:
             self.live.output_tokens += tokens
-            self._tally.tokens_out += tokens
 
     # -- what the loop remembers ---------------------------------------------------------------------
 

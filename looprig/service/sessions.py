@@ -8,10 +8,10 @@ import math
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from looprig.clock import RealClock
+from looprig.clock import RealClock, awaited
 from looprig.runner import OPTIONAL
 from looprig.script import ScriptedTools, TurnStopped
 from looprig.service.judging import Bench
@@ -20,7 +20,17 @@ from looprig.service.scripts import Key, Scripts
 from looprig.service.seat import Seat, Talk
 from looprig.service.settings import Settings
 from looprig.service.tally import Tally
-from looprig.subject import blamed, contract_of, has, history_of, is_coroutine_function, make_loop, open_calls
+from looprig.subject import (
+    LoopError,
+    blamed,
+    contract_of,
+    described,
+    has,
+    history_of,
+    is_coroutine_function,
+    make_loop,
+    open_calls,
+)
 from looprig.trace import SessionEnded, SessionStarted
 
 
@@ -52,7 +62,7 @@ class Sessions:
         self._open: OrderedDict[str, Seat] = OrderedDict()
         self._warm: dict[bytes, Seat] = {}
         self._number = 0
-        self._leaving: set[Awaitable[Any]] = set()
+        self._leaving: set[asyncio.Future[Any]] = set()
         self.clock = ServiceClock()
 
     def __len__(self) -> int:
@@ -111,7 +121,7 @@ class Sessions:
 
     def _seated(self, number: int, ident: str, key: Key) -> Seat:
         talk = Talk(number, self._scripts, key, self.clock)
-        seat = Seat(ident, talk, key, self._bench, self._tally)
+        seat = Seat(ident, talk, key, self._bench)
         model, tools = PacedModel(talk, seat, self._settings.pace), ScriptedTools(talk)
         loop = seat.loop = make_loop(self._settings.factory, model, tools)
         contract = contract_of(loop)
@@ -150,6 +160,7 @@ class Sessions:
         if seat is None or seat.live is not None:
             return None
         del self._warm[where]
+        seat.warm = None
         return seat
 
     # -- the end -------------------------------------------------------------------------------------
@@ -171,32 +182,43 @@ class Sessions:
         if seat.warm is not None and self._warm.get(seat.warm) is seat:
             del self._warm[seat.warm]
         self._tally.sessions["closed"] += 1
-        number = seat.number
-        if seat.turns:
-            with blamed("history"):
-                history = history_of(seat.loop)
-            ended = SessionEnded(
-                session=number,
+        try:
+            if seat.turns:
+                self._judge_end(seat)
+            self._take_leave(seat)
+        except LoopError as error:  # nobody is there any more who could be told
+            self._tally.misuse = self._tally.misuse or str(error)
+        seat.closed = True
+        self._bench.forget(seat.number)
+
+    def _judge_end(self, seat: Seat) -> None:
+        with blamed("history"):
+            history = history_of(seat.loop)
+        seat.talk.emit(
+            SessionEnded(
+                session=seat.number,
                 history=None if history is None else len(history),
                 open_calls=open_calls(history or ()),
             )
-            seat.talk.emit(ended)
-        self._bench.forget(number)
-        self._take_leave(seat)
+        )
 
     def _take_leave(self, seat: Seat) -> None:
-        if has(seat.loop, "close"):
-            with blamed("close"):
-                result = seat.loop.close()
-                if inspect.isawaitable(result):
-                    self._await(result)
-
-    def _await(self, result: Awaitable[Any]) -> None:
-        try:
-            task = asyncio.ensure_future(result)
-        except RuntimeError:  # the event loop has ended; so has the session
-            if inspect.iscoroutine(result):
-                result.close()
+        if not has(seat.loop, "close"):
             return
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        with blamed("close"):
+            result = seat.loop.close()
+            if not inspect.isawaitable(result):
+                return
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:  # before the first request, or after the last one
+                asyncio.run(awaited(result))
+                return
+            task = asyncio.ensure_future(result)
+            self._leaving.add(task)
+            task.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Future[Any]) -> None:
+        self._leaving.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._tally.misuse = self._tally.misuse or f"the loop's close raised {described(error)}"

@@ -23,6 +23,8 @@ class Tally:
         self.turn_s = 0.0
         self.tool_s = 0.0
         self.trim_pause_s = 0.0
+        self.misuse: str | None = None
+        """What a loop did first that looprig cannot serve or judge: its run is no verdict."""
 
 
 def cpu_s() -> float:

@@ -38,8 +38,6 @@ class Turns:
         self._bench, self._tally = bench, tally
         self._crew = Crew(settings.bounds.threads)
         self.running: set[Live] = set()
-        self.misuse: str | None = None
-        """What a loop did that looprig's model or tools cannot serve: its run is no verdict."""
 
     def admit(self, seat: Seat | None) -> None:
         """Say whether a turn may begin, in a session or in one that is yet to be made.
@@ -146,16 +144,16 @@ class Turns:
 
     def leave(self, live: Live) -> None:
         """The client has left: the turn is cancelled; one in a thread cannot be, and ends by itself."""
-        if live.left or live not in self.running:
+        if live.left_s is not None or live not in self.running:
             return
-        live.left = True
+        live.left_s = self._sessions.clock.now()
         live.outbox.close(torn=True)
         if not live.seat.threaded and live.task is not None:
             live.task.cancel()
 
     def give_up(self, live: Live) -> None:
         """The service ends, and takes the turn with it; the client is told."""
-        live.left = True
+        live.left_s = self._sessions.clock.now()
         if not live.seat.threaded and live.task is not None:
             live.task.cancel()
         elif live.seat.threaded:
@@ -184,8 +182,13 @@ class Turns:
         tally.turn_s += self._sessions.clock.now() - live.started_s
         tally.tool_s += live.tool_s
         tally.trim_pause_s += seat.listener.pause_ns / 1e9
-        self.misuse = self.misuse or seat.misuse
-        if live.left:
+        tally.requests += live.requests
+        tally.tokens_out += live.output_tokens
+        tally.sessions["mixed"] += live.mixed
+        tally.misuse = tally.misuse or seat.misuse
+        if live.torn:
+            tally.faults["cut"] += 1
+        if live.left_s is not None:
             tally.turns["cancelled"] += 1
         elif status == "answered":
             tally.turns["finished"] += 1
@@ -205,9 +208,7 @@ class Turns:
         own = answer is not None and (last is None or last.content != answer)
         if own and answer is not None:
             talk.ledger.say(Message(role="assistant", content=answer))
-        if live.left and status != "answered":
-            status = "cancelled"
-            self._bench.given_up(seat.number, max(0.0, now - live.started_s))
+        status = self._given_up(live, status, now)
         talk.emit(
             TurnEnded(
                 session=seat.number,
@@ -225,6 +226,20 @@ class Turns:
         if live.view is not None:
             self._bench.rests(live.view, seat.ledger)
         return own
+
+    def _given_up(self, live: Live, status: TurnStatus, now: float) -> TurnStatus:
+        """Tell the judges of a client that has left: what ends is cancelled, what answers all the same is a finding.
+
+        How long a loop took to obey is not judged here: it is the time of a machine under load.
+        """
+        if live.left_s is None:
+            return status
+        if status != "answered":
+            self._bench.given_up(live.seat.number, max(0.0, now - live.started_s))
+            return "cancelled"
+        if not live.seat.threaded:
+            self._bench.given_up(live.seat.number, max(0.0, live.left_s - live.started_s))
+        return status
 
     def _ended(self, live: Live, answer: str) -> Ended:
         seat = live.seat
