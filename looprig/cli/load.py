@@ -172,6 +172,11 @@ _verdict = _section(
         metavar="TIME",
         help="How late the generator may be (p99).  [default: 5ms, or 5 % of the tightest limit]",
     ),
+    click.option(
+        "--give-up-below",
+        type=click.FloatRange(0, 1),
+        help="End when in three --stages in a row fewer of the turns were good.",
+    ),
     click.option("--knee", is_flag=True, help="Find the highest rate that keeps the thresholds; --for is one run's."),
     click.option(
         "--runs-most", default=40, show_default=True, type=click.IntRange(1), help="Runs that --knee may make."
@@ -188,7 +193,11 @@ _generator = _section(
     click.option("--master", metavar="HOST", help="Wait at this interface for workers of other machines."),
     click.option("--expect-workers", type=click.IntRange(1), help="master: how many processes they are in all."),
     click.option("--worker", metavar="HOST", help="Make load for the master there; needs --plan."),
-    click.option("--plan", type=click.Path(dir_okay=False, path_type=Path), help="worker: the plan that all share."),
+    click.option(
+        "--plan",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The plan that all machines of a run share, in place of options; --write-plan writes it.",
+    ),
     click.option(
         "--port", default=5557, show_default=True, type=click.IntRange(1, 65535), help="The master's, between machines."
     ),
@@ -263,7 +272,10 @@ def _load_run(given: dict[str, Any]) -> int:
         if given["plan"] is None:
             raise UsageProblem("a worker needs the plan that all machines share: --plan FILE; --write-plan makes one")
         return running.work(given["plan"], how)
-    plan = _plan(given, how) if given["plan"] is None else running.read_plan(given["plan"])
+    plan = _plan(given, how)
+    if given["plan"] is not None:  # written before, for all machines of a run
+        plan = running.read_plan(given["plan"])
+        given["folder"], given["url"] = Path(plan.folder), plan.url
     if given["write_plan"]:
         running.prepare(given["folder"])
         (path,) = running.write(given["folder"], [("plan.json", _pretty(plan))])
@@ -314,7 +326,7 @@ def _plan(given: dict[str, Any], how: Any) -> Any:
         level = float(given["people"] if given["users"] == "closed" else given["rate"])
         stages = asked.stages(given["stages"]) if given["stages"] else _stages(given, lasting, level, Stage)
         return Plan(
-            url=given["url"] or "",
+            url=(given["url"] or "").rstrip("/"),
             seed=given["seed"],
             users=given["users"],
             protocol=given["protocol"],
@@ -336,6 +348,7 @@ def _plan(given: dict[str, Any], how: Any) -> Any:
             workers=given["expect_workers"] or how.processes,
             slos=asked.slos(given["slos"]),
             thresholds=asked.thresholds(given["thresholds"], given["url"] is None, given["ttft"]),
+            give_up_below=given["give_up_below"],
             folder=str(given["folder"]),
         )
     except (asked.BadWish, ThresholdError) as error:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from looprig.load.giving_up import good_shares, last_good
 from looprig.load.histogram import Histogram
-from looprig.load.plan import Plan
+from looprig.load.plan import Plan, Stage
 from looprig.load.recorded import Tally
 from looprig.load.thresholds import SCALARS
 
@@ -38,6 +39,20 @@ class Readings:
         plan, lasted = self.plan, self.tally.lasted_s
         end = min(plan.duration_s - plan.cooldown_s, lasted) if plan.duration_s else lasted
         return max(0.0, end - plan.warmup_s)
+
+    @property
+    def gave_up(self) -> str:
+        """Why a staircase of load ended before its last step; an empty text where it did not."""
+        return next((str(facts["gave_up"]) for facts in self.tally.facts.values() if facts.get("gave_up")), "")
+
+    @cached_property
+    def last_good(self) -> Stage | None:
+        """The last stage that was good before the run was given up; None where none was, or nothing was given up."""
+        below = self.plan.give_up_below
+        if below is None or not self.gave_up:
+            return None
+        shares = good_shares(self.plan.stages, self.tally.series, self.tally.lasted_s)
+        return last_good(self.plan.stages, shares, below)
 
     def count(self, name: str) -> int:
         """Return one of the tally's counts, of the whole run; what was never counted is 0."""

@@ -34,6 +34,9 @@ LOOK_S = 0.2
 LATE_S = 30.0
 """Seconds that locust may need beyond the run and its drain, to start, and to write what was recorded."""
 
+LOST_S = 10.0
+"""How long a worker may be missing; then the run, which is not valid, is not made to its end either."""
+
 LEAVE_S = 8.0
 """Seconds in which locust has to write what was recorded, when a run is cut short."""
 
@@ -194,10 +197,14 @@ def _locust(plan: Plan, how: How, service: Service, stop: Stop, tell: Tell) -> E
 def _watch(plan: Plan, how: How, service: Service, stop: Stop, tell: Tell, child: Child) -> Ended:
     began = time.monotonic()
     over = plan.duration_s + plan.stop_timeout_s + LATE_S + (60.0 if how.master is not None else 0.0)
-    live = Live(Path(plan.folder))
+    live, lost_since = Live(Path(plan.folder)), None
     while child.wait(LOOK_S) is None:
         passed = time.monotonic() - began
-        tell(min(passed, plan.duration_s), live.read())
+        seen = live.read()
+        tell(min(passed, plan.duration_s), seen)
+        lost_since = (lost_since or passed) if seen is not None and seen.workers_lost else None
+        if lost_since is not None and passed - lost_since > LOST_S:
+            return Ended(because=f"a worker was missing for {LOST_S:g} s, and the run was ended")
         if stop.asked:
             done = how.web_port is not None and passed > plan.duration_s
             return Ended() if done else Ended(how="interrupted", because=f"interrupted after {passed:.1f} s")

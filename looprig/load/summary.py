@@ -122,7 +122,7 @@ def summarise(
     return Summary(
         outcome=outcome,
         exit_code=EXITS[outcome],
-        because=_because(outcome, ended, validity, judged, broken),
+        because=[*_because(outcome, ended, validity, judged, broken), *_given_up(readings)],
         plan=plan,
         loop=loop,
         counts={name: n for name, n in sorted(tally.counts.items()) if "/" not in name},
@@ -174,7 +174,7 @@ def _outcome(
     if not all(gate.held for gate in validity):
         return "invalid"
     verdicts = {each.verdict for each in judged}
-    if verdicts & {"missed", "no data"}:
+    if verdicts & {"missed", "no data"} or readings.gave_up:
         return "slo"
     return "invalid" if "too few" in verdicts else "pass"
 
@@ -190,6 +190,14 @@ def _because(
     said += [f"{gate.seen}; the limit is {gate.limit}: {gate.remedy}" for gate in validity if not gate.held]
     said += [f"{each.rule}: {each.because}" for each in judged if each.verdict != "met"]
     return said
+
+
+def _given_up(readings: Readings) -> list[str]:
+    if not readings.gave_up:
+        return []
+    stage = readings.last_good
+    level = "none was good" if stage is None else f"the last that was good went up to {max(stage.start, stage.end):g}"
+    return [f"the run was given up {readings.gave_up}; of its stages {level}"]
 
 
 def figures(name: str, histogram: Histogram) -> Figures:

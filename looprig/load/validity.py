@@ -128,7 +128,7 @@ def _ended(readings: Readings) -> Gate:
 
 
 def _arrived(plan: Plan, readings: Readings) -> Iterator[Gate]:
-    if plan.users == "closed":
+    if plan.users == "closed" or readings.gave_up:
         return
     asked, came = scheduled(plan), readings.count("sessions")
     lasted = plan.duration_s or readings.span_s or 1.0
@@ -151,12 +151,12 @@ def scheduled(plan: Plan) -> int:
 
 
 def _files(readings: Readings) -> Iterator[Gate]:
-    processes = sorted(readings.tally.facts.items())
+    processes = sorted((name, facts) for name, facts in readings.tally.facts.items() if "open_files" in facts)
     peak = max((second.get("in_flight", 0) for second in readings.tally.series.values()), default=0)
     needed = math.ceil(FILES_UNEVEN * peak / max(1, len(processes))) + FILES_SPARE
     for process, facts in processes:
-        limit = facts.get("open_files")
-        if limit is None:
+        limit = facts["open_files"]
+        if limit is None:  # this system does not tell
             continue
         yield Gate(
             name=f"open files of {process}",

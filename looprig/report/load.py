@@ -42,7 +42,7 @@ def verdict_line(summary: Summary) -> str:
             return f"{word}  {', '.join(f'{code} {n:,}x' for code, n in summary.broken.items())} broken; {of}"
         case "slo":
             missed = [each.rule for each in summary.thresholds if each.verdict in ("missed", "no data")]
-            return f"{word}  missed: {', '.join(missed)}; {of}"
+            return f"{word}  missed: {', '.join(missed) or 'the run was given up before its end'}; {of}"
         case "invalid":
             named = [gate.name for gate in summary.validity if not gate.held]
             named += [f"{each.rule} (n too small)" for each in summary.thresholds if each.verdict == "too few"]

@@ -151,9 +151,9 @@ def _fleets(cost: capacity.Cost, response_s: float) -> str:
 
 ABOUT = [
     "",
-    "X = N / (R + Z) (Little's law), U = U0 + X · S (the utilisation law), workers = X · S / (0.6 - U0), memory = workers ·",
-    "M0 + N · m. Where they are from, and what they leave out, says `looprig/load/capacity.py`. Costs are told from the",
-    "two smaller sizes by straight lines, and held against the two larger ones.",
+    "X = N / (R + Z) (Little's law), U = U0 + X · S (the utilisation law), workers = X · S / (0.6 - U0),",
+    "memory = workers · M0 + N · m. Where they are from, and what they leave out, says `looprig/load/capacity.py`.",
+    "Costs are told from the two smaller sizes by straight lines, and held against the two larger ones.",
 ]
 
 

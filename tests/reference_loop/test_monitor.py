@@ -292,7 +292,9 @@ def test_records_are_bounded():
         with monitor.span("tool_execution", str(number)):
             pass
 
-    assert [str(number) for number in range(10 * BATCH + 1 - KEPT, 10 * BATCH + 1)] == [span.about for span in monitor.recent]
+    assert [str(number) for number in range(10 * BATCH + 1 - KEPT, 10 * BATCH + 1)] == [
+        span.about for span in monitor.recent
+    ]
     assert BATCH > len(monitor.figures["tool_execution"].new)
     assert 10 * BATCH + 1 == monitor.statistics()["tool_execution.count"]
     assert bytes_per_record() <= 250
