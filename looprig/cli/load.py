@@ -291,7 +291,7 @@ def _pretty(value: Any) -> str:
 
 
 def _how(given: dict[str, Any]) -> Any:
-    from looprig.load.running import How
+    from looprig.load.running import How, free_port
 
     if given["worker"] is not None and given["master"] is not None:
         raise UsageProblem("a process is either the master or a worker: give --master or --worker")
@@ -308,7 +308,7 @@ def _how(given: dict[str, Any]) -> Any:
     return How(
         locustfile=given["locustfile"],
         processes=given["processes"],
-        web_port=given["web_port"] if given["web"] else None,
+        web_port=(given["web_port"] or free_port()) if given["web"] else None,
         master=given["master"],
         worker_of=given["worker"],
         port=given["port"],
@@ -472,7 +472,7 @@ def _telling(plan: Any, how: Any, label: str = "load") -> Iterator[Callable[[flo
     from looprig.progress import timed
 
     if how.web_port is not None:
-        say("locust's web UI is at the address that locust.log names; end the run with Ctrl-C")
+        say(f"locust's web UI: http://127.0.0.1:{how.web_port}; the run ends with Ctrl-C")
     with timed(plan.duration_s, label) as show:
         yield lambda passed, tally: show(passed, _so_far(tally))
 

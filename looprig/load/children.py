@@ -26,7 +26,10 @@ class Child:
 
     def __init__(self, command: Sequence[str], log: Path, variables: Mapping[str, str], *, piped: bool = False) -> None:
         self.log = log
-        self._file: IO[bytes] = log.open("wb")
+        try:
+            self._file: IO[bytes] = log.open("wb")
+        except OSError as error:
+            raise CannotRun(f"cannot write {log}: {error.strerror}; choose another folder with --out FOLDER") from error
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-S", "-E", keeper.__file__, *command],

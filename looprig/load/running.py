@@ -48,7 +48,7 @@ class How:
     locustfile: Path | None = None
     processes: int = 1
     web_port: int | None = None
-    """The port of locust's web UI, 0 for a free one; None for none."""
+    """The port of locust's web UI; None for none."""
     master: str | None = None
     """The interface on which workers of other machines are waited for."""
     worker_of: str | None = None
@@ -66,7 +66,7 @@ class How:
         if self.web_port is None:
             words += ["--headless", "--only-summary"]
         else:
-            words += ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(self.web_port or free_port())]
+            words += ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(self.web_port)]
         if self.master is not None:
             words += ["--master", "--master-bind-host", self.master, "--master-bind-port", str(self.port)]
             words += ["--expect-workers", str(plan.workers), "--expect-workers-max-wait", "60"]
@@ -206,7 +206,7 @@ def _watch(plan: Plan, how: How, service: Service, stop: Stop, tell: Tell, child
         if lost_since is not None and passed - lost_since > LOST_S:
             return Ended(because=f"a worker was missing for {LOST_S:g} s, and the run was ended")
         if stop.asked:
-            done = how.web_port is not None and passed > plan.duration_s
+            done = how.web_port is not None and (Path(plan.folder) / "tally.json").is_file()
             return Ended() if done else Ended(how="interrupted", because=f"interrupted after {passed:.1f} s")
         if service.is_gone():
             return Ended(how="error", because=f"the service ended in the middle of the run, {_last_words(service)}")

@@ -31,7 +31,7 @@ def parsed(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     command: click.Command = cli
     rest = list(words[1:])
     while isinstance(command, click.Group):
-        name, found, rest = command.resolve_command(context, rest)
+        _, found, rest = command.resolve_command(context, rest)
         assert found is not None
         command = found
     return str(command.name), command.make_context(command.name, rest).params
