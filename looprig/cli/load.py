@@ -96,7 +96,14 @@ _what = _section(
 
 _load = _section(
     "How much load",
-    click.option("--for", "lasting", default="60s", show_default=True, metavar="TIME", help="How long users arrive."),
+    click.option(
+        "--for",
+        "lasting",
+        default="60s",
+        show_default=True,
+        metavar="TIME",
+        help="How long users arrive; a trace, by default, to its end.",
+    ),
     click.option(
         "--users",
         type=click.Choice(["open", "closed", "replay"]),
@@ -255,6 +262,7 @@ def load_command(context: click.Context, /, **given: Any) -> None:
     from looprig.load.children import CannotRun
     from looprig.load.service import NoService
 
+    given["ends"] = context.get_parameter_source("lasting") is click.core.ParameterSource.COMMANDLINE
     try:
         context.exit(_load_run(given))
     except (CannotRun, TraceError) as error:
@@ -363,8 +371,10 @@ def _stages(given: dict[str, Any], lasting: float, level: float, stage: Any) -> 
 
         if given["trace"] is None:
             raise UsageProblem("--users replay needs the trace whose arrivals are replayed: --trace FILE")
-        if not any(True for _ in trace(given["trace"])):
+        if not sum(1 for _ in trace(given["trace"])):  # to its end, so that what is wrong with it is said now
             raise UsageProblem(f"the trace {given['trace']} has no arrivals")
+        if not given["ends"]:
+            return ()
     return (stage(duration_s=lasting, start=level, end=level),)
 
 

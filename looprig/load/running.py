@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import math
 import os
 import signal
 import socket
@@ -33,6 +34,9 @@ LOOK_S = 0.2
 
 LATE_S = 30.0
 """Seconds that locust may need beyond the run and its drain, to start, and to write what was recorded."""
+
+WORKERS_S = 60
+"""How long workers of other machines are waited for, before a run."""
 
 LOST_S = 10.0
 """How long a worker may be missing; then the run, which is not valid, is not made to its end either."""
@@ -69,7 +73,7 @@ class How:
             words += ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(self.web_port)]
         if self.master is not None:
             words += ["--master", "--master-bind-host", self.master, "--master-bind-port", str(self.port)]
-            words += ["--expect-workers", str(plan.workers), "--expect-workers-max-wait", "60"]
+            words += ["--expect-workers", str(plan.workers), "--expect-workers-max-wait", f"{WORKERS_S:g}"]
         elif self.processes > 1:
             port = str(free_port())
             words += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
@@ -196,7 +200,9 @@ def _locust(plan: Plan, how: How, service: Service, stop: Stop, tell: Tell) -> E
 
 def _watch(plan: Plan, how: How, service: Service, stop: Stop, tell: Tell, child: Child) -> Ended:
     began = time.monotonic()
-    over = plan.duration_s + plan.stop_timeout_s + LATE_S + (60.0 if how.master is not None else 0.0)
+    over = plan.duration_s + plan.stop_timeout_s + LATE_S + (WORKERS_S if how.master is not None else 0.0)
+    if not plan.duration_s:  # a trace, to its end
+        over = math.inf
     live, lost_since = Live(Path(plan.folder)), None
     while child.wait(LOOK_S) is None:
         passed = time.monotonic() - began

@@ -71,7 +71,8 @@ def header(summary: Summary) -> str:
 def asked(plan: Plan) -> str:
     """Return in words which load the plan asks for."""
     if plan.users == "replay":
-        return f"arrivals of {plan.trace}, {plan.trace_scale:g} times as long"
+        end = f", {plan.duration_s:g} s of it" if plan.duration_s else ""
+        return f"arrivals of {plan.trace}, {plan.trace_scale:g} times as long{end}"
     rates = [
         f"{stage.start:g}" if stage.start == stage.end else f"{stage.start:g} to {stage.end:g}" for stage in plan.stages
     ]

@@ -388,6 +388,19 @@ def test_existing_service(start: Start, tmp_path: Path):
             service.communicate(timeout=60)
 
 
+def test_replay(start: Start, tmp_path: Path):
+    """
+    A trace is replayed to its end: each of its arrivals is a session, and all of them come to their end.
+    """
+    (tmp_path / "trace.jsonl").write_text("".join(f'{{"at_s": {at}}}\n' for at in (0, 0.2, 0.2, 0.9)))
+    run = start(*QUICK[4:], *LATE, *LAX, "--users", "replay", "--trace", "trace.jsonl")
+    code, out, errors = run.end()
+
+    assert code == 0, out + errors
+    assert (run.summary["counts"]["sessions"], run.summary["counts"]["finished"]) == (4, 12)
+    assert "arrivals of trace.jsonl, 1 times as long" in out
+
+
 def test_knee(start: Start):
     """
     The search makes runs on one service, and says with which rate it stopped and why.
@@ -424,6 +437,8 @@ def test_knee(start: Start):
         (["--set", "rounds=3"], "has no parameter 'rounds'"),
         (["--users", "replay"], "needs the trace whose arrivals are replayed: --trace FILE"),
         (["--users", "replay", "--trace", "none.csv"], "the trace none.csv cannot be read"),
+        (["--users", "replay", "--trace", "bad.jsonl"], "bad.jsonl, line 2: "),
+        (["--users", "replay", "--trace", "empty.csv"], "the trace empty.csv "),
         (["--url", "localhost:8000"], "'localhost:8000' is no URL of a service"),
         (["--url", "http://127.0.0.1:9", "--fault", "cut"], "--fault is for a service that looprig starts"),
         (["--worker", "10.0.0.1"], "a worker needs the plan that all machines share"),
@@ -440,6 +455,8 @@ def test_usage(words: Sequence[str], said: str, tmp_path: Path, monkeypatch: pyt
     What cannot be meant is refused with what would be right, before anything is started.
     """
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.jsonl").write_text('{"at_s": 1}\n{"at_s": "x"}\n')
+    (tmp_path / "empty.csv").write_text("")
     result = CliRunner().invoke(cli, ["load", *words])
 
     assert result.exit_code == 2, result.output

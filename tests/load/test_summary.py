@@ -384,7 +384,7 @@ def test_stages_are_named():
     stages = (Stage(duration_s=30, start=2, end=2), Stage(duration_s=60, start=2, end=10))
     assert report.asked(making.plan(stages=stages)) == "2, 2 to 10 sessions/s, constant for 90 s"
     assert report.asked(making.plan(users="closed")) == "5 users for 60 s"
-    assert report.asked(making.plan(users="replay", trace="t.csv")) == "arrivals of t.csv, 1 times as long"
+    assert report.asked(making.plan(users="replay", trace="t.csv")) == "arrivals of t.csv, 1 times as long, 60 s of it"
 
 
 def test_charts():
