@@ -29,7 +29,7 @@ class Ledger:
         self._session = session
         self.window: list[Message] = []
         """The last request."""
-        self.positions = array("q")
+        self.positions = array("i")
         """Those of the last request's messages."""
         self._unsent: list[tuple[int, Message]] = []
         self._hashes = array("q")
@@ -118,7 +118,7 @@ class Ledger:
             index is not None and index < same and known[index][1] is not message
             for message, index in zip(messages, placed, strict=True)
         )
-        self.window, self.positions = messages, array("q", positions)
+        self.window, self.positions = messages, array("i", positions)
         self._unsent.clear()
         return Request(
             session=self._session,

@@ -18,7 +18,7 @@ OPERATIONS = ("input_validation", "context_injection", "model_call", "tool_execu
               "complete_iteration")  # fmt: skip
 WARNING_ABOVE_S, INFO_ABOVE_S = 5.0, 1.0
 BATCH = 256  # so many durations of an operation go into its figures at once
-KEPT = 32  # so many spans are kept: each loop of a service has a monitor of its own
+KEPT = 16  # so many spans are kept: each loop of a service has a monitor of its own
 BOUNDS_S = [*(1e-7 * 2 ** (step / 8) for step in range(8 * 36)), inf]  # of the histogram, 100 ns to almost 2 hours
 
 log = logging.getLogger("reference_loop")
