@@ -99,8 +99,9 @@ class _Runs:
         summary = self._judged(run(plan, self._how, lambda: contextlib.nullcontext(self._service), self._tell))
         self.last = summary
         if summary.outcome in ("interrupted", "error", "violated"):
-            how = "interrupted" if summary.outcome == "interrupted" else "error"
-            self.ended = Ended(how=how, because="; ".join(summary.because))
+            because = "; ".join(summary.because)
+            interrupted = summary.outcome == "interrupted"
+            self.ended = Ended(how="interrupted" if interrupted else "error", because=because)
             raise Enough
         attempt = attempt_of(rate, summary)
         self._say(f"run {self._number}: {rate:.4g} sessions/s: {attempt.answer} {', '.join(attempt.gave_way)}".rstrip())

@@ -30,7 +30,9 @@ from looprig.load.summary import schema
 ROOT = Path(__file__).parents[2]
 MARK = "LOOPRIG_TEST_MARK"
 
-QUICK = ["--for", "1s", "--rate", "10", "--turns", "3", "--think", "50ms", "--ttft", "1ms", "--itl", "1ms"]
+SHORT = ["--for", "1s", "--rate", "10", "--turns", "3", "--think", "50ms"]
+QUICK = [*SHORT, "--ttft", "1ms", "--itl", "1ms"]
+TO = [*SHORT, "--url"]
 LATE = ["--late-most", "60s", "--drain", "60s"]
 LAX = ["--threshold", "error_rate < 50%"]
 
@@ -132,6 +134,21 @@ def start(tmp_path: Path) -> Iterator[Start]:
         started.process.communicate()
 
 
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A service that is there for all runs that need none of their own."""
+    command = [sys.executable, "-m", "looprig", "serve", "loop", "--ttft", "1ms", "--itl", "1ms"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as service:
+        try:
+            assert service.stdout is not None
+            yield service.stdout.readline().split()[1]
+            assert service.poll() is None, "a run ended a service that is not its own"
+        finally:
+            service.terminate()
+            service.communicate(timeout=60)
+
+
 def test_pass(start: Start):
     """
     One command starts service and model, makes open arrivals, prints the tables, writes the summary and the pages, and
@@ -166,10 +183,8 @@ def test_pass(start: Start):
             "violated",
             "FAILED  LR",
         ),
-        (["--late-most", "0s", *LAX], 4, "invalid", "INVALID  nothing is said of the service: gen.beat.p99"),
-        (["--threshold", "ttft.p99.9 < 60s"], 4, "invalid", "n too small"),
     ],
-    ids=["stall", "cut stream", "orphan", "late generator", "too few"],
+    ids=["stall", "cut stream", "orphan"],
 )
 def test_planted(start: Start, words: Sequence[str], code: int, outcome: str, said: str):
     """
@@ -180,7 +195,25 @@ def test_planted(start: Start, words: Sequence[str], code: int, outcome: str, sa
 
     assert (code, outcome) == (ended, run.summary["outcome"]), out + errors
     assert said in out
-    assert code != 4 or not run.summary["thresholds"] or "n too small" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--late-most", "0s", *LAX], "INVALID  nothing is said of the service: gen.beat.p99"),
+        (["--threshold", "ttft.p99.9 < 60s"], "n too small"),
+    ],
+    ids=["late generator", "too few"],
+)
+def test_not_valid(start: Start, url: str, words: Sequence[str], said: str):
+    """
+    A generator that is late, and a run that is too short for its threshold, give no verdict: exit code 4.
+    """
+    run = start(*TO, url, *LATE, *words)
+    code, out, errors = run.end()
+
+    assert (code, "invalid") == (4, run.summary["outcome"]), out + errors
+    assert said in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -232,11 +265,11 @@ def test_service_that_dies(start: Start):
     assert run.nothing_left()
 
 
-def test_locust_that_dies(start: Start):
+def test_locust_that_dies(start: Start, url: str):
     """
     So does a generator that is killed: what it recorded last is in the summary.
     """
-    run = start(*QUICK, *LATE, *LAX, "--for", "300s")
+    run = start(*TO, url, *LATE, *LAX, "--for", "300s")
     assert run.under_way()
 
     (locust,) = run.of("locust")
@@ -249,26 +282,28 @@ def test_locust_that_dies(start: Start):
     assert run.nothing_left()
 
 
-def test_processes(start: Start):
+def test_processes(start: Start, url: str):
     """
     Two processes share the arrivals of one schedule; their counts add up to the service's.
     """
-    run = start(*QUICK, *LATE, *LAX, "--processes", "2")
+    run = start(*TO, url, *LATE, *LAX, "--processes", "2")
     code, out, errors = run.end()
 
-    assert code == 0, out + errors
+    # On a machine that gives a process no time at all for a second its lateness may not have been measured.
+    assert code in (0, 4), out + errors
     summary = run.summary
+    assert {gate["name"] for gate in summary["validity"] if not gate["held"]} <= {"gen.beat.p99"}
     assert summary["workers"] == {"expected": 2, "seen": 2, "lost": 0}
     assert summary["counts"]["finished"] == summary["server"]["finished"] > 10
     assert summary["metrics"]["ttft"]["count"] == summary["window"]["finished"]
     assert run.nothing_left()
 
 
-def test_lost_worker(start: Start):
+def test_lost_worker(start: Start, url: str):
     """
     A worker that is killed makes the run invalid, whatever the rest of it measured, and it is not made to its end.
     """
-    run = start(*QUICK, *LATE, *LAX, "--processes", "2", "--for", "300s")
+    run = start(*TO, url, *LATE, *LAX, "--processes", "2", "--for", "300s")
     assert run.under_way()
 
     locusts = run.of("locust")
@@ -366,34 +401,25 @@ def test_service_that_does_not_start(start: Start):
     assert "earthquake" in errors
 
 
-def test_existing_service(start: Start, tmp_path: Path):
+@pytest.mark.parametrize("protocol", ["session", "chat-completions"])
+def test_existing_service(start: Start, url: str, protocol: str):
     """
     A service that is there already is used, compared with, and left running; its loop is not ours to name.
     """
-    command = [sys.executable, "-m", "looprig", "serve", "loop", "--ttft", "1ms", "--itl", "1ms"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment, text=True) as service:
-        try:
-            assert service.stdout is not None
-            url = service.stdout.readline().split()[1]
-            for protocol in ("session", "chat-completions"):
-                run = start(*QUICK[:10], *LATE, *LAX, "--url", url, "--protocol", protocol)
-                code, out, errors = run.end()
-                assert code == 0, out + errors
-                assert run.summary["loop"] is None
-                assert run.summary["server"]["finished"] == run.summary["counts"]["finished"]
-                assert service.poll() is None
-        finally:
-            service.terminate()
-            service.communicate(timeout=60)
+    run = start(*TO, url, *LATE, *LAX, "--protocol", protocol)
+    code, out, errors = run.end()
+
+    assert code == 0, out + errors
+    assert run.summary["loop"] is None
+    assert run.summary["server"]["finished"] == run.summary["counts"]["finished"] > 10
 
 
-def test_replay(start: Start, tmp_path: Path):
+def test_replay(start: Start, url: str, tmp_path: Path):
     """
     A trace is replayed to its end: each of its arrivals is a session, and all of them come to their end.
     """
     (tmp_path / "trace.jsonl").write_text("".join(f'{{"at_s": {at}}}\n' for at in (0, 0.2, 0.2, 0.9)))
-    run = start(*QUICK[4:], *LATE, *LAX, "--users", "replay", "--trace", "trace.jsonl")
+    run = start(*SHORT[4:], "--url", url, *LATE, *LAX, "--users", "replay", "--trace", "trace.jsonl")
     code, out, errors = run.end()
 
     assert code == 0, out + errors
