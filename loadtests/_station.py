@@ -226,7 +226,7 @@ class Station:
             return
         self._tell_end(grace_s, reason)
         patience = time.perf_counter() + grace_s + 6
-        while not self.done and time.perf_counter() < patience:
+        while time.perf_counter() < patience and not self.done:
             gevent.sleep(0.05)
 
     def _tell_end(self, grace_s: float, reason: str) -> None:

@@ -316,12 +316,12 @@ class ChatUser(FastHttpUser):
     def _follow(self, session: Session, text: str, watch: Stopwatch, leaves_after: int | None) -> bool:
         """Take the turn's events in; return whether the user left in the middle."""
         session.arrived, session.complete = None, False
-        answer = self.turn(session, text)
+        answer: Any = self.turn(session, text)  # of a user's own, which may forget to yield
         if answer is None:
             raise TurnFailed("no events", "turn() must yield what comes back")
         try:
             for event in answer:
-                watch.note(event, time.perf_counter() if session.arrived is None else session.arrived)
+                watch.note(event, _arrival(session))
                 if isinstance(event, End):
                     session.complete = True
                 elif leaves_after is not None and watch.pieces >= leaves_after and not session.complete:
@@ -348,7 +348,7 @@ class ChatUser(FastHttpUser):
         entries = self.environment.stats.entries
         for name in SHOWN:
             if name in metrics:
-                entries[(name, "metric")].log(metrics[name] * 1000, 0)  # type: ignore[arg-type]  # it rounds itself
+                entries[(name, "metric")].log(metrics[name] * 1000, 0)  # it rounds itself
 
     def _fire(self, run: Run, response_ms: float, pieces: int, error: Exception | None) -> None:
         self.environment.events.request.fire(
@@ -414,6 +414,11 @@ class DirectChat(ChatUser):
                 session.messages.append({"role": "assistant", "content": "".join(said)})
             else:
                 session.messages.pop()
+
+
+def _arrival(session: Session) -> float:
+    """Return when the latest event came: as its reader says, or now."""
+    return time.perf_counter() if session.arrived is None else session.arrived
 
 
 def _reason(error: Exception) -> str:

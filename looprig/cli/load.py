@@ -439,7 +439,7 @@ def _once(plan: Any, how: Any, given: dict[str, Any]) -> int:
             ],
         )
     say(f"wrote {', '.join(str(path) for path in paths)}")
-    return summary.exit_code
+    return int(summary.exit_code)
 
 
 @contextlib.contextmanager

@@ -61,7 +61,8 @@ class Service:
 
     def ttft_s(self) -> float:
         median = self.options.ttft_ms / 1000
-        return median * math.exp(self.options.sigma * self.random.gauss(0, 1)) if self.options.sigma else median
+        sigma = float(self.options.sigma)
+        return float(median * math.exp(sigma * self.random.gauss(0, 1)) if sigma else median)
 
     def fault(self) -> str:
         every = self.options.every

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ AT_ONCE = Think(median_s=0)
 
 
 def plan_for(url: str, folder: Path, **changes) -> Plan:
-    usual = {"stages": hold(1.0, 60.0), "talk": Talk(turns=3, think=AT_ONCE), "stop_timeout_s": 5.0}
+    usual: dict[str, Any] = {"stages": hold(1.0, 60.0), "talk": Talk(turns=3, think=AT_ONCE), "stop_timeout_s": 5.0}
     return Plan(url=url, folder=str(folder), **(usual | changes))
 
 
@@ -314,8 +315,9 @@ def test_rows_in_locusts_table(tmp_path: Path):
     with known_service("--ttft-ms", "5") as url:
         plan = plan_for(url, tmp_path, stages=hold(10.0, 1.0))
         with in_process(plan) as (surroundings, where):
-            surroundings.runner.start_shape()
-            surroundings.runner.shape_greenlet.join(60)
+            runner: Any = surroundings.runner
+            runner.start_shape()
+            runner.shape_greenlet.join(60)
             finished = where.tally().counts["finished"]
             stats = surroundings.stats
 
