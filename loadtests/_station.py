@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
 import sys
 import time
 from itertools import accumulate
@@ -387,6 +388,26 @@ def _listen(environment: Environment, station: Station) -> None:
             )
         )
     hooks.quitting.add_listener(lambda **_: _quit(station))
+    _heed_signals(environment, station)
+
+
+def _heed_signals(environment: Environment, station: Station) -> None:
+    """Let SIGINT and SIGTERM end a run in order.
+
+    Python raises KeyboardInterrupt in whatever greenlet is at work, a turn for instance, which is then in no count; and
+    locust heeds SIGTERM only once the shape is done, before which it dies of it.
+    """
+
+    def stop() -> None:
+        station.finish(GRACE_S, "interrupted")
+        gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+    options = environment.parsed_options
+    if options is None:  # we are a part of somebody's program, whose signals are none of our business
+        return
+    gevent.signal_handler(signal.SIGINT, stop)
+    if options.headless and not station.is_worker:
+        gevent.signal_handler(signal.SIGTERM, stop)
 
 
 def _end(station: Station, data: dict[str, Any]) -> None:

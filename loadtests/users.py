@@ -265,9 +265,11 @@ class ChatUser(FastHttpUser):
         closed = run.plan.users == "closed"
         stopped = self._wake if closed else run.over
         due = run.now + think_s
+        if run.is_late(due):
+            stopped.wait()  # they are still there, thinking, when the run is over
         while (pause := due - run.now) > 0 and not stopped.wait(pause):
             pass
-        if stopped.is_set():
+        if stopped.is_set() or run.is_late(run.now if closed else due):
             return None
         run.recorder.observe("gen.send_lag", run.now - due, due)
         due = run.now if closed else due

@@ -46,6 +46,7 @@ class Service:
         self.counts = {"opened": 0, "closed": 0, "started": 0, "ended": 0, "left": 0, "bodies": 0}
         self.began = False
         self.seen: list[Any] = []
+        self.steps = asyncio.Semaphore(0)
 
     def begin(self) -> None:
         """Plan the standstill: the clock of it starts with the first request."""
@@ -68,7 +69,10 @@ class Service:
 
     async def answer(self, method: str, path: str, body: Any, writer: asyncio.StreamWriter) -> None:
         self.begin()
-        if path == "/truth":
+        if path == "/step":
+            self.steps.release()
+            plain(writer, 200, {})
+        elif path == "/truth":
             plain(writer, 200, {"turns": self.turns, "frozen": self.frozen, "seen": self.seen, **self.counts})
         elif method == "POST" and path == "/v1/sessions":
             self.counts["opened"] += 1
@@ -118,6 +122,8 @@ class Service:
                 yield {"error": words["error"], "garbled": b"data: \xff\xfe\n\n", "not-json": b"data: {oops\n\n"}[fault]
                 return
             await asyncio.sleep(max(due - loop.time(), 0))
+            if options.stepwise and number:
+                await self.steps.acquire()
             if fault == "silent":
                 await asyncio.sleep(3600)
             times.append(time.monotonic())
@@ -186,7 +192,7 @@ async def serve(options: argparse.Namespace) -> None:
     service = Service(options)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ", 2)
@@ -226,6 +232,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pings", type=int, default=0)
     parser.add_argument("--crlf", action="store_true")
     parser.add_argument("--split", action="store_true")
+    parser.add_argument("--stepwise", action="store_true", help="each text after the first waits for a GET /step")
     return parser.parse_args(arguments)
 
 

@@ -45,10 +45,16 @@ def known_service(*options: str, prefix: Sequence[str] = ()) -> Iterator[str]:
             process.wait(30)
 
 
+def get(url: str, path: str) -> Any:
+    """Return what the known service says at *path*."""
+    with urlopen(f"{url}{path}", timeout=60) as answer:  # noqa: S310 - our own service
+        return json.load(answer)
+
+
 def truth(url: str) -> dict[str, Any]:
     """Return what the known service recorded."""
-    with urlopen(f"{url}/truth", timeout=30) as answer:  # noqa: S310 - our own service
-        return json.load(answer)
+    told: dict[str, Any] = get(url, "/truth")
+    return told
 
 
 def environment(plan: Plan) -> dict[str, str]:
@@ -128,13 +134,13 @@ def converse(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 60) -
         return where.tally()
 
 
-def play(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 120) -> Tally:
+def play(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 300) -> Tally:
     """Run *plan* to its end in this process; return what was recorded."""
     with in_process(plan, kind) as (surroundings, where):
         runner = surroundings.runner
         assert runner is not None
         runner.start_shape()
-        assert runner.shape_greenlet is not None
-        runner.shape_greenlet.join(timeout_s)
-        assert where.done, "the run did not come to its end"
+        with gevent.Timeout(timeout_s):
+            where.run.begun.wait()
+            where.run.done.wait()
         return where.tally()
