@@ -198,11 +198,10 @@ class Station:
         if final:
             self._final.add(client)
 
-    @property
-    def done(self) -> bool:
-        """Whether everybody has come to an end, or cannot be waited for any longer."""
+    def is_done(self) -> bool:
+        """Say whether everybody has come to an end, or cannot be waited for any longer."""
         if self.run is not None:
-            return self.run.done.is_set()
+            return bool(self.run.done.is_set())
         missing = self._missing()
         if all(client in self._final or client in missing for client in self._shares):
             return True
@@ -219,7 +218,7 @@ class Station:
 
     def finish(self, grace_s: float, reason: str) -> None:
         """Bring the run to its end, if it is not there yet, and wait for that."""
-        if self.began is None or self.done:
+        if self.began is None or self.is_done():
             return
         if self.run is not None:
             self.run.end(grace_s, reason)
@@ -227,7 +226,7 @@ class Station:
             return
         self._tell_end(grace_s, reason)
         patience = time.perf_counter() + grace_s + 6
-        while not self.done and time.perf_counter() < patience:
+        while not self.is_done() and time.perf_counter() < patience:
             gevent.sleep(0.05)
 
     def _tell_end(self, grace_s: float, reason: str) -> None:
@@ -268,7 +267,7 @@ class Station:
             total.facts["master"] = {"gave_up": self.gave_up}
         total.workers_seen = len(self._shares)
         silent = {client for client in self._shares if client not in self._final}
-        total.workers_lost = len(silent if self.done else silent & self._missing())
+        total.workers_lost = len(silent if self.is_done() else silent & self._missing())
         return total
 
     def write(self, name: str) -> None:
@@ -323,7 +322,7 @@ class Shape(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         station = self._station
-        if station.began is not None and station.done:
+        if station.began is not None and station.is_done():
             return None
         station.look_for_reasons_to_give_up()
         workers = max(1, len(station._shares) or self._ready())

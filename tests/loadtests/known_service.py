@@ -60,7 +60,7 @@ class Service:
         self.frozen += [started, time.monotonic()]
 
     def ttft_s(self) -> float:
-        median = self.options.ttft_ms / 1000
+        median: float = self.options.ttft_ms / 1000
         return median * math.exp(self.options.sigma * self.random.gauss(0, 1)) if self.options.sigma else median
 
     def fault(self) -> str:

@@ -124,14 +124,15 @@ def converse(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 60) -
     """Have one session, as an arrival would; return what was recorded."""
     with in_process(plan, kind) as (surroundings, where):
         where.run.begin(0, 1)
-        user = surroundings.user_classes[0](surroundings)
+        user: Any = surroundings.user_classes[0](surroundings)
         where.run.recorder.offered(0.0)
         where.run.owed += 1
         talking = gevent.spawn(user._converse, where.run, 0, 0.0)
         talking.join(timeout_s)
         assert talking.ready(), "the session did not come to its end"
         talking.get()
-        return where.tally()
+        recorded: Tally = where.tally()
+        return recorded
 
 
 def play(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 300) -> Tally:
@@ -143,4 +144,5 @@ def play(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 300) -> T
         with gevent.Timeout(timeout_s):
             where.run.begun.wait()
             where.run.done.wait()
-        return where.tally()
+        recorded: Tally = where.tally()
+        return recorded

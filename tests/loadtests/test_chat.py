@@ -8,6 +8,7 @@ import subprocess
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ CONSTANT = Arrivals(kind="constant")
 
 
 def plan_for(url: str, folder: Path, **changes) -> Plan:
-    usual = {
+    usual: dict[str, Any] = {
         "stages": hold(40.0, 1.0),
         "arrivals": CONSTANT,
         "talk": Talk(turns=2, think=Think(median_s=0.05, sigma=0.1)),
@@ -40,7 +41,7 @@ def plan_for(url: str, folder: Path, **changes) -> Plan:
     return Plan(url=url, folder=str(folder), **(usual | changes))
 
 
-def counted(plan: Plan, seen: dict) -> None:
+def counted(plan: Plan, seen: dict[str, Any]) -> None:
     """Hold what was recorded against what the service saw."""
     tally = tally_of(plan)
     counts = tally.counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ AT_ONCE = Think(median_s=0)
 
 
 def plan_for(url: str, folder: Path, **changes) -> Plan:
-    usual = {"stages": hold(1.0, 60.0), "talk": Talk(turns=3, think=AT_ONCE), "stop_timeout_s": 5.0}
+    usual: dict[str, Any] = {"stages": hold(1.0, 60.0), "talk": Talk(turns=3, think=AT_ONCE), "stop_timeout_s": 5.0}
     return Plan(url=url, folder=str(folder), **(usual | changes))
 
 
@@ -140,7 +141,7 @@ def test_a_failed_turn_is_not_part_of_a_direct_conversation(tmp_path: Path):
     assert [1, 3, 3] == [len(body["messages"]) for body in seen]
 
 
-class Raises(users.ChatUser):
+class Raises(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
@@ -148,21 +149,21 @@ class Raises(users.ChatUser):
         raise KeyError("a bug of whoever wrote this")
 
 
-class Silent(users.ChatUser):
+class Silent(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
         return None
 
 
-class Unfinished(users.ChatUser):
+class Unfinished(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
         return [Text("a")]
 
 
-class Listed(users.ChatUser):
+class Listed(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
@@ -314,6 +315,7 @@ def test_rows_in_locusts_table(tmp_path: Path):
     with known_service("--ttft-ms", "5") as url:
         plan = plan_for(url, tmp_path, stages=hold(10.0, 1.0))
         with in_process(plan) as (surroundings, where):
+            assert surroundings.runner is not None
             surroundings.runner.start_shape()
             where.run.begun.wait()
             where.run.done.wait(60)
