@@ -91,6 +91,10 @@ class Run:
         """When nobody begins any more; None for a replay that goes to its end, and for users that somebody stops."""
         return self.plan.duration_s or None
 
+    def is_late(self, due: float) -> bool:
+        """Say whether a turn that comes due at this time belongs to the run no more."""
+        return self.ends_at is not None and due >= self.ends_at
+
     @property
     def in_flight_most(self) -> int | None:
         """How many sessions of the plan's bound are this process's."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
 import sys
 import time
 from itertools import accumulate
@@ -197,11 +198,10 @@ class Station:
         if final:
             self._final.add(client)
 
-    @property
-    def done(self) -> bool:
-        """Whether everybody has come to an end, or cannot be waited for any longer."""
+    def is_done(self) -> bool:
+        """Say whether everybody has come to an end, or cannot be waited for any longer."""
         if self.run is not None:
-            return self.run.done.is_set()
+            return bool(self.run.done.is_set())
         missing = self._missing()
         if all(client in self._final or client in missing for client in self._shares):
             return True
@@ -218,7 +218,7 @@ class Station:
 
     def finish(self, grace_s: float, reason: str) -> None:
         """Bring the run to its end, if it is not there yet, and wait for that."""
-        if self.began is None or self.done:
+        if self.began is None or self.is_done():
             return
         if self.run is not None:
             self.run.end(grace_s, reason)
@@ -226,7 +226,7 @@ class Station:
             return
         self._tell_end(grace_s, reason)
         patience = time.perf_counter() + grace_s + 6
-        while time.perf_counter() < patience and not self.done:
+        while not self.is_done() and time.perf_counter() < patience:
             gevent.sleep(0.05)
 
     def _tell_end(self, grace_s: float, reason: str) -> None:
@@ -267,7 +267,7 @@ class Station:
             total.facts["master"] = {"gave_up": self.gave_up}
         total.workers_seen = len(self._shares)
         silent = {client for client in self._shares if client not in self._final}
-        total.workers_lost = len(silent if self.done else silent & self._missing())
+        total.workers_lost = len(silent if self.is_done() else silent & self._missing())
         return total
 
     def write(self, name: str) -> None:
@@ -322,7 +322,7 @@ class Shape(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         station = self._station
-        if station.began is not None and station.done:
+        if station.began is not None and station.is_done():
             return None
         station.look_for_reasons_to_give_up()
         workers = max(1, len(station._shares) or self._ready())
@@ -387,6 +387,26 @@ def _listen(environment: Environment, station: Station) -> None:
             )
         )
     hooks.quitting.add_listener(lambda **_: _quit(station))
+    _heed_signals(environment, station)
+
+
+def _heed_signals(environment: Environment, station: Station) -> None:
+    """Let SIGINT and SIGTERM end a run in order.
+
+    Python raises KeyboardInterrupt in whatever greenlet is at work, a turn for instance, which is then in no count; and
+    locust heeds SIGTERM only once the shape is done, before which it dies of it.
+    """
+
+    def stop() -> None:
+        station.finish(GRACE_S, "interrupted")
+        gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+    options = environment.parsed_options
+    if options is None:  # we are a part of somebody's program, whose signals are none of our business
+        return
+    gevent.signal_handler(signal.SIGINT, stop)
+    if options.headless and not station.is_worker:
+        gevent.signal_handler(signal.SIGTERM, stop)
 
 
 def _end(station: Station, data: dict[str, Any]) -> None:

@@ -70,6 +70,10 @@ class Session:
         self.id: str | None = None
         self.messages: list[dict[str, str]] = []
         self.state: dict[str, Any] = {}
+        self.begin_turn()
+
+    def begin_turn(self) -> None:
+        """Forget of the stream before when it last brought something, and that it was complete."""
         self.arrived: float | None = None
         self.complete = False
 
@@ -265,9 +269,11 @@ class ChatUser(FastHttpUser):
         closed = run.plan.users == "closed"
         stopped = self._wake if closed else run.over
         due = run.now + think_s
+        if run.is_late(due):
+            stopped.wait()  # they are still there, thinking, when the run is over
         while (pause := due - run.now) > 0 and not stopped.wait(pause):
             pass
-        if stopped.is_set():
+        if stopped.is_set() or run.is_late(run.now if closed else due):
             return None
         run.recorder.observe("gen.send_lag", run.now - due, due)
         due = run.now if closed else due
@@ -315,16 +321,17 @@ class ChatUser(FastHttpUser):
 
     def _follow(self, session: Session, text: str, watch: Stopwatch, leaves_after: int | None) -> bool:
         """Take the turn's events in; return whether the user left in the middle."""
-        session.arrived, session.complete = None, False
-        answer: Any = self.turn(session, text)  # of a user's own, which may forget to yield
+        session.begin_turn()
+        answer: Any = self.turn(session, text)
         if answer is None:
             raise TurnFailed("no events", "turn() must yield what comes back")
         try:
             for event in answer:
-                watch.note(event, _arrival(session))
+                at = session.arrived  # a stream's own note of when the network brought something
+                watch.note(event, time.perf_counter() if at is None else at)
                 if isinstance(event, End):
                     session.complete = True
-                elif leaves_after is not None and watch.pieces >= leaves_after and not session.complete:
+                elif leaves_after is not None and watch.pieces >= leaves_after and watch.end is None:
                     return True
         finally:
             if (stop := getattr(answer, "close", None)) is not None:
@@ -348,7 +355,7 @@ class ChatUser(FastHttpUser):
         entries = self.environment.stats.entries
         for name in SHOWN:
             if name in metrics:
-                entries[(name, "metric")].log(metrics[name] * 1000, 0)  # it rounds itself
+                entries[(name, "metric")].log(metrics[name] * 1000, 0)
 
     def _fire(self, run: Run, response_ms: float, pieces: int, error: Exception | None) -> None:
         self.environment.events.request.fire(
@@ -414,11 +421,6 @@ class DirectChat(ChatUser):
                 session.messages.append({"role": "assistant", "content": "".join(said)})
             else:
                 session.messages.pop()
-
-
-def _arrival(session: Session) -> float:
-    """Return when the latest event came: as its reader says, or now."""
-    return time.perf_counter() if session.arrived is None else session.arrived
 
 
 def _reason(error: Exception) -> str:

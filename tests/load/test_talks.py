@@ -95,8 +95,7 @@ def test_manners_are_repeatable_and_do_not_shift_each_other():
     assert one[0] == one[1]
     assert (one[0][0], None) == one[0]
     assert leaving[0] == one[0][0]
-    assert leaving[1] is not None
-    assert 1 <= leaving[1] <= 10
+    assert leaving[1] in range(1, 11)
 
 
 def test_share_of_those_who_leave():

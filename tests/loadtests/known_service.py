@@ -60,9 +60,8 @@ class Service:
         self.frozen += [started, time.monotonic()]
 
     def ttft_s(self) -> float:
-        median = self.options.ttft_ms / 1000
-        sigma = float(self.options.sigma)
-        return float(median * math.exp(sigma * self.random.gauss(0, 1)) if sigma else median)
+        median: float = self.options.ttft_ms / 1000
+        return median * math.exp(self.options.sigma * self.random.gauss(0, 1)) if self.options.sigma else median
 
     def fault(self) -> str:
         every = self.options.every
@@ -193,7 +192,7 @@ async def serve(options: argparse.Namespace) -> None:
     service = Service(options)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ", 2)

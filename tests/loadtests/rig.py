@@ -131,8 +131,8 @@ def converse(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 60) -
         talking.join(timeout_s)
         assert talking.ready(), "the session did not come to its end"
         talking.get()
-        tally: Tally = where.tally()
-        return tally
+        recorded: Tally = where.tally()
+        return recorded
 
 
 def play(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 300) -> Tally:
@@ -141,8 +141,8 @@ def play(plan: Plan, kind: type[Any] | None = None, timeout_s: float = 300) -> T
         runner = surroundings.runner
         assert runner is not None
         runner.start_shape()
-        assert runner.shape_greenlet is not None
-        runner.shape_greenlet.join(timeout_s)
-        assert where.done, "the run did not come to its end"
-        tally: Tally = where.tally()
-        return tally
+        with gevent.Timeout(timeout_s):
+            where.run.begun.wait()
+            where.run.done.wait()
+        recorded: Tally = where.tally()
+        return recorded

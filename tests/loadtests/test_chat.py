@@ -33,7 +33,7 @@ CONSTANT = Arrivals(kind="constant")
 
 def plan_for(url: str, folder: Path, **changes) -> Plan:
     usual: dict[str, Any] = {
-        "stages": hold(20.0, 2.0),
+        "stages": hold(40.0, 1.0),
         "arrivals": CONSTANT,
         "talk": Talk(turns=2, think=Think(median_s=0.05, sigma=0.1)),
         "stop_timeout_s": 20.0,
@@ -41,7 +41,7 @@ def plan_for(url: str, folder: Path, **changes) -> Plan:
     return Plan(url=url, folder=str(folder), **(usual | changes))
 
 
-def counted(plan: Plan, seen: dict[str, int]) -> None:
+def counted(plan: Plan, seen: dict[str, Any]) -> None:
     """Hold what was recorded against what the service saw."""
     tally = tally_of(plan)
     counts = tally.counts
@@ -64,12 +64,12 @@ def test_one_process(tmp_path: Path):
     assert 0 == done.returncode, done.stderr
     counted(plan, seen)
     tally = tally_of(plan)
-    assert 80 == tally.counts["finished"]
+    assert 40 == tally.counts["sessions"]
     assert (1, 0) == (tally.workers_seen, tally.workers_lost)
     assert {"live.json", "plan.json", "tally.json"} == {path.name for path in tmp_path.iterdir()}
     (facts,) = tally.facts.values()
     assert facts["open_files"] is None or facts["open_files"] >= 256
-    assert "metric" in done.stdout, "locust's own table shows the metrics"
+    assert "metric" in done.stderr, "locust's own table shows the metrics"
 
 
 def test_two_processes(tmp_path: Path):
@@ -84,7 +84,7 @@ def test_two_processes(tmp_path: Path):
     assert 0 == done.returncode, done.stderr
     counted(plan, seen)
     tally = tally_of(plan)
-    assert 80 == tally.counts["finished"]
+    assert 40 == tally.counts["sessions"]
     assert (2, 0) == (tally.workers_seen, tally.workers_lost)
     assert 2 == len(tally.facts)
 
@@ -95,7 +95,7 @@ def test_a_worker_that_dies(tmp_path: Path):
     """
     port = str(free_port())
     with known_service("--ttft-ms", "5") as url:
-        plan = plan_for(url, tmp_path, workers=2, stages=hold(20.0, 8.0))
+        plan = plan_for(url, tmp_path, workers=2, stages=hold(20.0, 6.0))
         surroundings = environment(plan)
         bound = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", "2"]
         joining = ["--worker", "--master-host", "127.0.0.1", "--master-port", port]
@@ -116,7 +116,7 @@ def test_a_worker_that_dies(tmp_path: Path):
     assert [0, 0] == codes, (tmp_path / "log").read_text()
     tally = tally_of(plan)
     assert (2, 1) == (tally.workers_seen, tally.workers_lost)
-    assert tally.counts["offered"] >= 80
+    assert tally.counts["offered"] > 80
 
 
 def wait_for(holds, timeout_s: float = 60) -> None:
@@ -149,8 +149,8 @@ def test_stopped_in_the_middle(tmp_path: Path, sign):
     assert 0 == code
     counts = tally_of(plan).counts
     assert counts["offered"] == counts["finished"] + counts["cancelled"] + counts.get("failed", 0)
-    assert seen["started"] <= counts["started"] <= seen["started"] + 5  # some may have been stopped before they asked
-    assert seen["ended"] == counts["finished"]
+    assert seen["started"] <= counts["started"]  # some may have been stopped before they asked
+    assert seen["ended"] >= counts["finished"]
     assert counts["cancelled/interrupted"] > 0
     assert counts["finished"] > 0
 
@@ -167,13 +167,14 @@ def test_a_service_of_ones_own(tmp_path: Path):
     assert "class Support" in EXAMPLE
 
     with known_service("--ttft-ms", "5") as url:
-        plan = plan_for(url, tmp_path / "run", stages=hold(10.0, 1.0))
+        plan = plan_for(url, tmp_path / "run", stages=hold(20.0, 0.5))
         done = locust(plan, file=file)
         seen = truth(url)
 
     assert 0 == done.returncode, done.stderr
     counts = tally_of(plan).counts
-    assert 20 == counts["finished"] == seen["ended"]
+    assert 10 == counts["sessions"]
+    assert counts["finished"] == seen["ended"] > 10
     assert {"visitor", "message"} == set(seen["seen"][0])
 
 
@@ -209,7 +210,7 @@ def test_a_record_that_cannot_be_written(tmp_path: Path):
     Where the folder takes no file, a run that went well ends with 1 and says what was lost.
     """
     with known_service("--ttft-ms", "5") as url:
-        plan = plan_for(url, tmp_path, stages=hold(5.0, 1.0))
+        plan = plan_for(url, tmp_path, stages=hold(20.0, 0.25))
         surroundings = environment(plan)
         (tmp_path / "file").write_text("no folder")
         changed = (tmp_path / "plan.json").read_text().replace(f'"folder":"{tmp_path}"', f'"folder":"{tmp_path}/file"')
@@ -227,8 +228,8 @@ def test_it_runs_from_the_wheels_place(tmp_path: Path):
     place = tmp_path / "some where" / "loadtests"
     shutil.copytree(LOADTESTS, place, ignore=shutil.ignore_patterns("__pycache__"))
     with known_service("--ttft-ms", "5") as url:
-        plan = plan_for(url, tmp_path / "run", stages=hold(5.0, 1.0))
+        plan = plan_for(url, tmp_path / "run", stages=hold(20.0, 0.25))
         done = locust(plan, file=place / "chat.py")
 
     assert 0 == done.returncode, done.stderr
-    assert 10 == tally_of(plan).counts["finished"]
+    assert 5 == tally_of(plan).counts["sessions"]

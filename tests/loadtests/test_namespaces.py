@@ -64,9 +64,10 @@ def net() -> Iterator[Net]:
         ip("-n", bridge, "link", "set", "br0", "up")
         for place, address in ADDRESSES.items():
             ip("netns", "add", made.name(place))
-            ip("-n", bridge, "link", "add", place, "type", "veth", "peer", "name", "eth0", "netns", made.name(place))
-            ip("-n", bridge, "link", "set", place, "master", "br0")
-            ip("-n", bridge, "link", "set", place, "up")
+            port = f"to-{place}"
+            ip("-n", bridge, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", made.name(place))
+            ip("-n", bridge, "link", "set", port, "master", "br0")
+            ip("-n", bridge, "link", "set", port, "up")
             for arguments in (["addr", "add", f"{address}/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
                 ip("-n", made.name(place), *arguments)
             ip("-n", made.name(place), "link", "set", "lo", "up")
@@ -117,7 +118,7 @@ def plan_for(url: str, folder: Path, seconds: float) -> Plan:
     return Plan(
         url=url,
         folder=str(folder),
-        stages=hold(20.0, seconds),
+        stages=hold(40.0, seconds),
         arrivals=Arrivals(kind="constant"),
         talk=Talk(turns=2, think=Think(median_s=0.05, sigma=0.1)),
         stop_timeout_s=3.0,
@@ -131,14 +132,14 @@ def test_two_machines_count_what_a_third_saw(net: Net, tmp_path: Path):
     """
     options = ["--host", ADDRESSES["service"], "--ttft-ms", "5"]
     with known_service(*options, prefix=net.inside("service")) as url:
-        plan = plan_for(url, tmp_path, 2.0)
+        plan = plan_for(url, tmp_path, 1.0)
         code, seen = run(net, plan)
 
     assert 0 == code, (tmp_path / "log").read_text()
     tally = tally_of(plan)
     assert 40 == tally.counts["sessions"] == seen["opened"]
-    assert 80 == tally.counts["finished"] == seen["started"]
-    assert 80 == Histogram.from_builtins(tally.histograms["ttft"]).count
+    assert tally.counts["finished"] == seen["started"] >= 40
+    assert tally.counts["finished"] == Histogram.from_builtins(tally.histograms["ttft"]).count
     assert (2, 0) == (tally.workers_seen, tally.workers_lost)
 
 
@@ -148,10 +149,10 @@ def test_a_cut_cable_is_a_lost_worker(net: Net, tmp_path: Path):
     """
     options = ["--host", ADDRESSES["service"], "--ttft-ms", "5"]
     with known_service(*options, prefix=net.inside("service")) as url:
-        plan = plan_for(url, tmp_path, 8.0)
+        plan = plan_for(url, tmp_path, 6.0)
         code, _ = run(net, plan, cut_after=10)
 
     assert 0 == code, (tmp_path / "log").read_text()
     tally = tally_of(plan)
     assert (2, 1) == (tally.workers_seen, tally.workers_lost)
-    assert tally.counts["offered"] >= 80
+    assert tally.counts["offered"] > 80

@@ -141,7 +141,7 @@ def test_a_failed_turn_is_not_part_of_a_direct_conversation(tmp_path: Path):
     assert [1, 3, 3] == [len(body["messages"]) for body in seen]
 
 
-class Raises(users.ChatUser):
+class Raises(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
@@ -149,21 +149,21 @@ class Raises(users.ChatUser):
         raise KeyError("a bug of whoever wrote this")
 
 
-class Silent(users.ChatUser):
+class Silent(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
         return None
 
 
-class Unfinished(users.ChatUser):
+class Unfinished(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
         return [Text("a")]
 
 
-class Listed(users.ChatUser):
+class Listed(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
     abstract = True
 
     def turn(self, session, text):
@@ -200,7 +200,7 @@ def test_arrivals(tmp_path: Path):
     Sessions arrive as scheduled; every turn is offered, ends, and is known to the service.
     """
     with known_service("--tokens", "2", "--ttft-ms", "5") as url:
-        plan = plan_for(url, tmp_path, stages=hold(20.0, 2.0), arrivals=Arrivals(kind="constant"))
+        plan = plan_for(url, tmp_path, stages=hold(40.0, 1.0), arrivals=Arrivals(kind="constant"))
         tally = play(plan)
         seen = truth(url)
 
@@ -210,7 +210,7 @@ def test_arrivals(tmp_path: Path):
     assert "failed" not in tally.counts
     for name in ("ttft", "e2e", "queue"):
         assert tally.counts["finished"] == Histogram.from_builtins(tally.histograms[name]).count
-    assert Histogram.from_builtins(tally.histograms["gen.beat"]).count > 100
+    assert Histogram.from_builtins(tally.histograms["gen.beat"]).count > 90
 
 
 def test_arrivals_beyond_the_bound_are_dropped(tmp_path: Path):
@@ -231,7 +231,7 @@ def test_turns_that_are_not_over_at_the_end(tmp_path: Path):
     Turns that are under way when a run is over have until the stop timeout; then they are cancelled, never lost.
     """
     with known_service("--fault", "silent") as url:
-        plan = plan_for(url, tmp_path, stages=hold(10.0, 1.0), stop_timeout_s=0.3)
+        plan = plan_for(url, tmp_path, stages=hold(20.0, 0.5), stop_timeout_s=0.3)
         counts = play(plan).counts
 
     assert counts["offered"] == counts["cancelled"] == counts["cancelled/unfinished"] > 0
@@ -241,8 +241,8 @@ def test_slow_turns_are_waited_for(tmp_path: Path):
     """
     A turn that ends within the stop timeout is a finished one: the slowest are not left out.
     """
-    with known_service("--ttft-ms", "1500") as url:
-        plan = plan_for(url, tmp_path, stages=hold(5.0, 1.0), talk=Talk(turns=1), stop_timeout_s=30.0)
+    with known_service("--ttft-ms", "1000") as url:
+        plan = plan_for(url, tmp_path, stages=hold(10.0, 0.5), talk=Talk(turns=1), stop_timeout_s=30.0)
         counts = play(plan).counts
 
     assert counts["offered"] == counts["finished"] > 0
@@ -254,7 +254,7 @@ def test_closed(tmp_path: Path):
     """
     with known_service("--tokens", "2", "--ttft-ms", "5") as url:
         talk = Talk(turns=2, think=Think(median_s=0.1, sigma=0.1))
-        tally = play(plan_for(url, tmp_path, users="closed", stages=hold(5.0, 2.0), talk=talk))
+        tally = play(plan_for(url, tmp_path, users="closed", stages=hold(5.0, 1.0), talk=talk))
         seen = truth(url)
 
     assert tally.counts["sessions"] == seen["opened"] >= 5
@@ -315,9 +315,10 @@ def test_rows_in_locusts_table(tmp_path: Path):
     with known_service("--ttft-ms", "5") as url:
         plan = plan_for(url, tmp_path, stages=hold(10.0, 1.0))
         with in_process(plan) as (surroundings, where):
-            runner: Any = surroundings.runner
-            runner.start_shape()
-            runner.shape_greenlet.join(60)
+            assert surroundings.runner is not None
+            surroundings.runner.start_shape()
+            where.run.begun.wait()
+            where.run.done.wait(60)
             finished = where.tally().counts["finished"]
             stats = surroundings.stats
 

@@ -25,7 +25,6 @@ def test_a_stall_is_seen():
     found = load_accuracy.omission(SMOKE)
 
     assert found.reported > 0.8 * found.analytic > 0.1
-    assert found.closed > 0
 
 
 @pytest.mark.perf
