@@ -141,7 +141,7 @@ def test_a_failed_turn_is_not_part_of_a_direct_conversation(tmp_path: Path):
     assert [1, 3, 3] == [len(body["messages"]) for body in seen]
 
 
-class Raises(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
+class Raises(users.ChatUser):
     abstract = True
 
     def turn(self, session, text):
@@ -149,21 +149,21 @@ class Raises(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it ha
         raise KeyError("a bug of whoever wrote this")
 
 
-class Silent(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
+class Silent(users.ChatUser):
     abstract = True
 
     def turn(self, session, text):
         return None
 
 
-class Unfinished(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
+class Unfinished(users.ChatUser):
     abstract = True
 
     def turn(self, session, text):
         return [Text("a")]
 
 
-class Listed(users.ChatUser):  # type: ignore[misc]  # loaded by its path, it has no type
+class Listed(users.ChatUser):
     abstract = True
 
     def turn(self, session, text):
