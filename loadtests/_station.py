@@ -6,6 +6,7 @@ they recorded up to then each second, and once more at their end. A worker whose
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
@@ -124,6 +125,7 @@ class Station:
 
     def begin(self) -> None:
         """Start the run: here, or at the workers that are there."""
+        self._settle()
         self.began = time.perf_counter()
         self._tallies.clear()
         self._final.clear()
@@ -139,6 +141,12 @@ class Station:
         self._number += 1
         for client in ready:
             self.give_share(client)
+
+    def _settle(self) -> None:
+        """Keep garbage collections short: what is there when a run begins stays there to its end."""
+        if self.environment.parsed_options is not None:  # else the process is not ours
+            gc.collect()
+            gc.freeze()
 
     def give_share(self, client: str) -> None:
         """Tell a worker its part of the run that goes on. One that was not ready to hear it asks for it."""
@@ -162,6 +170,7 @@ class Station:
         if data["plan"] != plan_digest(self.plan):
             logger.error("this worker's plan is not the master's: copy the file that %s names", PLAN_VARIABLE)
             return
+        self._settle()
         self.began = time.perf_counter()
         self.run.begin(int(data["index"]), int(data["of"]))
         gevent.spawn(self._say_last_word, self.run)

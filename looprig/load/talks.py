@@ -1,23 +1,23 @@
 """What a user of a load run says, how long they think, and when they leave: all of it drawn from the plan's seed.
 
 The texts are the user messages of a scenario. Session number n plays the scenario of the seed `seed_of`: a run has at
-most `SCRIPTS_MOST` different ones, which come round again, since making one takes milliseconds and a run has thousands
-of sessions. The service is told scenario and seed when the session is opened, and plays the same script.
+most `SCRIPTS_MOST` different ones, which come round again: making one takes ten milliseconds or so, in which a
+generator is late for everything else, and a run has thousands of sessions. So all of them are made before anybody
+arrives. The service is told scenario and seed when the session is opened, and plays the same script.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from random import Random
 from statistics import NormalDist
 
-from looprig.content import make_scenario
+from looprig.content import ContentError, make_scenario
 from looprig.load.plan import Plan, Talk, Think
 from looprig.scenario import Turn, stream
 
-SCRIPTS_MOST = 64
+SCRIPTS_MOST = 16
 """Different scripts in a run."""
 
 LEAVES_AFTER_MOST = 10
@@ -33,7 +33,7 @@ def seed_of(plan: Plan, number: int) -> int:
 
 
 class Talks:
-    """What the users of one plan say and do, session by session; scripts are made once.
+    """What the users of one plan say and do, session by session; scripts are made once, here and now.
 
     Raises:
         ContentError: where there is no such scenario, or it does not take the parameters.
@@ -41,12 +41,11 @@ class Talks:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._script = lru_cache(maxsize=SCRIPTS_MOST)(self._make)
-        self._script(plan.seed)  # what is wrong with the scenario is said before anybody arrives
+        self._scripts = {seed: self._make(seed) for seed in sorted({seed_of(plan, n) for n in range(SCRIPTS_MOST)})}
 
     def texts(self, number: int) -> Iterator[str]:
         """Yield what the user of session *number* says, one text a turn."""
-        turns = self._script(seed_of(self._plan, number))
+        turns = self._scripts[seed_of(self._plan, number)]
         most = self._plan.talk.turns
         for index in range(len(turns) if most is None else min(most, len(turns))):
             yield turns[index].say
@@ -59,7 +58,7 @@ class Talks:
         talk = self._plan.talk
         turns = make_scenario(talk.scenario, seed, talk.parameters).turns
         if not len(turns):
-            return turns
+            raise ContentError(f"the scenario {talk.scenario} has no turns, so that its users have nothing to say")
         # A scenario of several people's sessions is one person's here: a load run brings many users of its own.
         # Only turns that are held in memory belong to several people, so that endless ones are not gone through.
         if isinstance(turns, tuple):

@@ -14,12 +14,14 @@ It ends with 1 where a target is missed.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -108,10 +110,17 @@ def accuracy(sizes: Sizes) -> Accuracy:
 
 
 class Omission(NamedTuple):
-    """p90 of TTFT, in seconds: from the schedule, and as reported from the due time."""
+    """p90 of TTFT, in seconds, and what it should be.
 
+    ``at_once`` follows from the schedule alone, for a service that after its stall catches up in no time; ``analytic``
+    lets it work off what has come in meanwhile, at the pace that was measured of it.
+    """
+
+    at_once: float
     analytic: float
     reported: float
+    each: float
+    """Seconds that the service takes for each of many requests that come together."""
     turns: int
 
     @property
@@ -137,6 +146,7 @@ def omission(sizes: Sizes, seed: int = 1) -> Omission:
             url=url,
             folder=folder,
             seed=seed,
+            protocol="chat-completions",  # one request a turn: the analytic value has no session to be opened
             stages=hold(sizes.stall_rate, sizes.stall_of),
             arrivals=Arrivals(),
             talk=Talk(turns=1, think=Think(median_s=0)),
@@ -147,9 +157,41 @@ def omission(sizes: Sizes, seed: int = 1) -> Omission:
     due = list(arrivals(plan.stages, plan.arrivals, seed))
     starts = due[0] + sizes.stall_at  # the service's own clock begins with the first request
     ends = starts + sizes.stall_for
-    # What arrives in the stall waits for its end; so does what was being answered when it began.
-    analytic = [SERVICE_S + (ends - at_s if starts - SERVICE_S <= at_s < ends else 0.0) for at_s in due]
-    return Omission(quantile(analytic, 0.9), ttft.quantile(0.9) or 0.0, ttft.count)
+    each = pace(round(sizes.stall_rate * sizes.stall_for))
+    at_once, analytic = [], []
+    waiting = 0
+    for at_s in due:
+        # What arrives in the stall waits for its end; so does what was being answered when it began.
+        stalled = starts - SERVICE_S <= at_s < ends
+        waiting += stalled
+        at_once.append(SERVICE_S + (ends - at_s if stalled else 0.0))
+        analytic.append(at_once[-1] + (waiting * each if stalled else 0.0))
+    return Omission(quantile(at_once, 0.9), quantile(analytic, 0.9), ttft.quantile(0.9) or 0.0, each, ttft.count)
+
+
+def pace(requests: int) -> float:
+    """Return how many seconds the known service takes for each of so many requests that come together.
+
+    That is asked by another client than the one that is judged: plain asyncio, each request on a connection of its own.
+    """
+
+    async def ask(host: str, port: int) -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        body = b'{"messages": []}'
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writer.write(head + body)
+        await reader.readuntil(b"data: [DONE]")
+        writer.close()
+
+    async def together(host: str, port: int) -> float:
+        started = time.perf_counter()
+        await asyncio.gather(*(ask(host, port) for _ in range(requests)))
+        return time.perf_counter() - started
+
+    with known_service(f"--ttft-ms={SERVICE_S * 1000}", "--tokens=1") as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        asyncio.run(together(host, int(port)))  # the first time, everything is slower
+        return max(asyncio.run(together(host, int(port))) - SERVICE_S, 0.0) / requests
 
 
 def closed_p90(sizes: Sizes) -> float:
@@ -218,7 +260,8 @@ def omission_part(sizes: Sizes) -> Section:
     targets = [
         Target(
             f"p90 of {found.turns:,} arrivals, from the due time",
-            f"{found.reported * 1000:.0f} ms of {found.analytic * 1000:.0f} ms ({found.off:+.1%})",
+            f"{found.reported * 1000:.0f} ms of {found.analytic * 1000:.0f} ms ({found.off:+.1%}); of a service that "
+            f"catches up at once {found.at_once * 1000:.0f} ms",
             "within 15 %",
             abs(found.off) <= P90_OFF,
         ),
