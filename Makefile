@@ -16,8 +16,10 @@ run: .venv/.stamp  ## Play the standard scenarios, and compare two trim policies
 	$(BIN)/looprig run
 	$(BIN)/looprig compare reference,policy=end-of-turn reference,policy=grouped
 
+# In two parts: pytest-benchmark measures nothing beside other tests, and rightly.
 test: .venv/.stamp  ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --ignore tests/perf
+	$(BIN)/pytest tests/perf
 
 test-frameworks: .venv/.stamp  ## Run the tests of frameworks' adapters and trimmers, in an environment with the frameworks
 	newest=$$($(BIN)/python -m looprig.conformance.environment newest) && \

@@ -17,8 +17,7 @@ from msgspec import Struct, field
 OPERATIONS = ("input_validation", "context_injection", "model_call", "tool_execution", "memory_management",
               "complete_iteration")  # fmt: skip
 WARNING_ABOVE_S, INFO_ABOVE_S = 5.0, 1.0
-BATCH = 256  # so many durations of an operation go into its figures at once
-KEPT = 16  # so many spans are kept: each loop of a service has a monitor of its own
+BATCH, KEPT = 256, 16  # durations that go into figures at once, and spans that are kept: a service has many monitors
 BOUNDS_S = [*(1e-7 * 2 ** (step / 8) for step in range(8 * 36)), inf]  # of the histogram, 100 ns to almost 2 hours
 
 log = logging.getLogger("reference_loop")
@@ -69,9 +68,8 @@ class Span(Struct, eq=False, gc=False):
         return self
 
     def __exit__(self, kind: Any, error: object, trace: object) -> None:
-        monitor = self.monitor
+        monitor, self.monitor = self.monitor, None
         self.duration_s = duration_s = monitor.clock() - self.started_s
-        self.monitor = None
         monitor.recent.append(self)
         # What `Monitor.record` does, once more: to call it would cost too much.
         figures = monitor.figures[self.operation]
