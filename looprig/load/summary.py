@@ -187,7 +187,8 @@ def _because(
         said.append(ended.because)
     if outcome == "nothing":
         said.append("no turn was offered: the run was too short for its rate, or its scenario has no turns")
-    said += [f"{gate.seen}; the limit is {gate.limit}: {gate.remedy}" for gate in validity if not gate.held]
+    if ended.how == "finished":  # of a run that broke off some gates fail for that alone
+        said += [f"{gate.seen}; the limit is {gate.limit}: {gate.remedy}" for gate in validity if not gate.held]
     said += [f"{each.rule}: {each.because}" for each in judged if each.verdict != "met"]
     return said
 

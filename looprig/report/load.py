@@ -10,7 +10,7 @@ from looprig.load.plan import Plan
 from looprig.load.summary import Figures, Summary
 from looprig.load.thresholds import BUCKETS, Kind, shown
 from looprig.report import charts, html
-from looprig.report.figures import count, of_unit, seconds
+from looprig.report.figures import count, seconds
 from looprig.report.table import Column, Table, escaped, visible
 from looprig.report.table import as_markdown as table_as_markdown
 from looprig.report.table import as_text as table_as_text
@@ -52,7 +52,7 @@ def verdict_line(summary: Summary) -> str:
         case "nothing":
             return f"{word}  no turn was offered"
         case _:
-            return f"{word}  what was seen until then stands above; {of}"
+            return f"{word}  what was seen until then is kept; {of}"
 
 
 def header(summary: Summary) -> str:
@@ -214,7 +214,8 @@ def service_table(summary: Summary) -> Table:
         return Table("the service's own account", columns, [])
     per_turn = seconds(server.cpu_s / server.finished) if server.finished else "-"
     share = f"{server.cpu_s / summary.lasted_s:.0%} of a core" if summary.lasted_s else "-"
-    row = [f"{server.finished:,}", per_turn, share, of_unit(server.rss_bytes, "bytes"), f"{server.sessions_mixed:,}"]
+    memory = f"{server.rss_bytes / 1e6:,.1f} MB"
+    row = [f"{server.finished:,}", per_turn, share, memory, f"{server.sessions_mixed:,}"]
     return Table("the service's own account", columns, [row])
 
 
