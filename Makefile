@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # With uv, any Python that is new enough will do, unless the caller names one.
 UV_PYTHON_WANTED := $(if $(filter file,$(origin PYTHON)),>=3.11,$(PYTHON))
 
-.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers gate-rates counts crashes trends prediction peers conformance clean
+.PHONY: help run test test-frameworks check lint lock lock-frameworks long seeds reference providers gate-rates counts crashes trends prediction peers conformance capacity screenshots clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this list
@@ -16,8 +16,10 @@ run: .venv/.stamp  ## Play the standard scenarios, and compare two trim policies
 	$(BIN)/looprig run
 	$(BIN)/looprig compare reference,policy=end-of-turn reference,policy=grouped
 
+# In two parts: pytest-benchmark measures nothing beside other tests, and rightly.
 test: .venv/.stamp  ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --ignore tests/perf
+	$(BIN)/pytest tests/perf
 
 test-frameworks: .venv/.stamp  ## Run the tests of frameworks' adapters and trimmers, in an environment with the frameworks
 	newest=$$($(BIN)/python -m looprig.conformance.environment newest) && \
@@ -78,6 +80,13 @@ else
 	  --requirement looprig/prediction/learn.txt
 endif
 	@touch $@
+
+capacity: .venv/.stamp  ## Measure what turns and sessions of the served loop cost; writes reports/capacity.md (a quarter of an hour)
+	$(BIN)/python -m tests.perf.capacity > reports/capacity.md.new; missed=$$?; \
+	  mv reports/capacity.md.new reports/capacity.md; exit $$missed
+
+screenshots: .venv/.stamp  ## Make pictures of a load run in locust's web UI and of its report, in reports/ (needs Chromium)
+	$(BIN)/python -m tests.load.browser reports
 
 peers:  ## Install the mock server that the strict model is held against; needs npm
 	npm install --silent --no-audit --no-fund --prefix .looprig/peers @copilotkit/aimock@1.43.0

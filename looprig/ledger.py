@@ -27,8 +27,10 @@ class Ledger:
     def __init__(self, session: int, mask: str | None = None) -> None:
         self.mask = mask
         self._session = session
-        self._window: list[Message] = []
-        self._positions: list[int] = []
+        self.window: list[Message] = []
+        """The last request."""
+        self.positions = array("i")
+        """Those of the last request's messages."""
         self._unsent: list[tuple[int, Message]] = []
         self._hashes = array("q")
         self._open_ids: frozenset[str | None] = frozenset()
@@ -43,12 +45,12 @@ class Ledger:
 
     def remembered(self) -> list[Message]:
         """Return what a loop that never trims would send next: the last request, and what was said since."""
-        return [*self._window, *(message for _, message in self._unsent)]
+        return [*self.window, *(message for _, message in self._unsent)]
 
     def request(self, messages: list[Message], turn: int) -> Request:
         """Write *messages*, a list that the ledger may keep, as a request in turn number *turn*."""
-        same = len(self._window)
-        if len(messages) >= same and messages[:same] == self._window:
+        same = len(self.window)
+        if len(messages) >= same and messages[:same] == self.window:
             return self._extended(messages, same, turn)
         return self._cut(messages, turn)
 
@@ -56,9 +58,9 @@ class Ledger:
         new: list[Message] = []
         again: list[tuple[int, Message]] = []
         positions = [self._place(message, new, again) for message in messages[same:]]
-        copied = sum(map(is_not, messages, self._window))
-        self._window = messages
-        self._positions += positions
+        copied = sum(map(is_not, messages, self.window))
+        self.window = messages
+        self.positions.extend(positions)
         self._unsent.clear()
         return Request(
             session=self._session,
@@ -103,7 +105,7 @@ class Ledger:
             return None
 
     def _cut(self, messages: list[Message], turn: int) -> Request:
-        known = [*zip(self._positions, self._window, strict=True), *self._unsent]
+        known = [*zip(self.positions, self.window, strict=True), *self._unsent]
         placed = _align(messages, known)
         new: list[Message] = []
         again: list[tuple[int, Message]] = []
@@ -111,12 +113,12 @@ class Ledger:
             self._find(message, new, again) if index is None else known[index][0]
             for message, index in zip(messages, placed, strict=True)
         ]
-        same = len(self._window)
+        same = len(self.window)
         copied = sum(
             index is not None and index < same and known[index][1] is not message
             for message, index in zip(messages, placed, strict=True)
         )
-        self._window, self._positions = messages, positions
+        self.window, self.positions = messages, array("i", positions)
         self._unsent.clear()
         return Request(
             session=self._session,

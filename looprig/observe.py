@@ -13,7 +13,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, SupportsIndex, overload
+
+import msgspec
 
 from looprig.ledger import positions_of
 from looprig.loop import Contract
@@ -89,6 +91,19 @@ class Entry:
         return self.index >= 0
 
 
+class Entries(Protocol):
+    """The messages of a request, in order: a list, or what stands in for one (see `looprig.settled`)."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Entry]: ...
+    def __reversed__(self) -> Iterator[Entry]: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Entry]: ...
+    def extend(self, more: Iterable[Entry], /) -> None: ...
+
+
 @dataclass(slots=True)
 class SessionState:
     """One conversation so far."""
@@ -96,7 +111,7 @@ class SessionState:
     number: int
     contract: Contract
     offers: tuple[str, ...]
-    entries: list[Entry] = field(default_factory=list)
+    entries: Entries = field(default_factory=list[Entry])
     unsent: list[Entry] = field(default_factory=list)
     systems: list[Entry] = field(default_factory=list)
     lead: int = 0
@@ -134,10 +149,10 @@ class RequestView:
     session: SessionState
     turn: TurnView
     event: Request
-    entries: list[Entry]
+    entries: Entries
     same: int
     added: list[Entry]
-    judged: list[Entry]
+    judged: Entries
     dropped: list[Entry]
     gone: list[Entry]
     cut: bool
@@ -214,6 +229,16 @@ class Observer:
             case Run():
                 self._count = counter(event.tokens)
         return None
+
+    def given_up(self, session: int, after_s: float) -> None:
+        """The user has left the running turn so many seconds after its start: it may end as one that is cancelled."""
+        turn = self._turns[session]
+        turn.plan = msgspec.structs.replace(turn.plan, cancel_after_s=after_s)
+
+    def forget(self, session: int) -> None:
+        """Keep nothing of a session that is over."""
+        for known in (self._sessions, self._turns, self._probes, self._turn_entries):
+            known.pop(session, None)
 
     # -- what is said ----------------------------------------------------------------------------
 
@@ -308,7 +333,7 @@ class Observer:
         added = self._placed(state, (*state.unsent, *new), event)
         for index, entry in enumerate(added, same):
             entry.index = index
-        state.entries += added
+        state.entries.extend(added)
         self._resolve(state, added)
         for entry in added:
             state.tokens += entry.tokens
@@ -358,7 +383,7 @@ class Observer:
         event: Request,
         same: int,
         added: list[Entry],
-        judged: list[Entry],
+        judged: Entries,
         gone: list[Entry],
     ) -> RequestView:
         dropped = [entry for entry in gone if not entry.forgiven]
@@ -523,7 +548,7 @@ def _place(entry: Entry) -> tuple[int, int]:
     return (entry.owner.position, entry.call) if entry.owner is not None else (entry.position, -1)
 
 
-def _common(one: Sequence[Entry], other: Sequence[Entry]) -> int:
+def _common(one: Iterable[Entry], other: Iterable[Entry]) -> int:
     """Count the leading messages that are equal: a prompt cache sees what is sent, not which entry it was."""
     same = 0
     for a, b in zip(one, other, strict=False):
@@ -595,6 +620,7 @@ def views(events: Iterable[Event]) -> Iterator[View]:
 
 __all__ = [
     "UNSENDABLE",
+    "Entries",
     "Entry",
     "Kind",
     "Observer",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -79,3 +80,26 @@ def _lines(steps: int) -> Tell:
             click.echo(f"{done} of {steps} runs done, turn {number:,} of {turns:,} in the next", err=True)
 
     return Tell(step, turn)
+
+
+@contextmanager
+def timed(length_s: float, label: str) -> Iterator[Callable[[float, str], None]]:
+    """Report on work that takes *length_s* seconds: called with the seconds that are over and what to say beside them.
+
+    On a terminal this is a bar; elsewhere nothing is said, for how long it takes is known before.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _passed, _text: None
+        return
+    said = ""
+    bar: Any
+    with click.progressbar(
+        length=max(1, round(length_s * PER_STEP)), file=sys.stderr, label=label, item_show_func=lambda _item: said
+    ) as bar:
+
+        def show(passed: float, text: str) -> None:
+            nonlocal said
+            said = text
+            bar.update(max(0, round(passed * PER_STEP) - bar.pos), None)
+
+        yield show

@@ -56,6 +56,9 @@ class ToolFailed(RuntimeError):
 class Session:
     """What the model, the tools and the runner of one conversation share."""
 
+    cpu_ns = staticmethod(time.thread_time_ns)
+    """What the rig's own work is taken off by; reading it may cost more than that work."""
+
     def __init__(self, number: int, scenario: Scenario, clock: Clock, emit: Callable[[Event], None]) -> None:
         self.number = number
         self.clock = clock
@@ -238,7 +241,7 @@ class ScriptedModel:
 
     def _receive(self, native: Any) -> _Plan:
         """Read a request, record it, and find what comes next; raise what the scenario plans to fail."""
-        started = time.thread_time_ns()
+        started = self._session.cpu_ns()
         session = self._session
         messages = self._read(native)
         before = session.ledger.remembered() if session.trim is not None else []
@@ -252,7 +255,7 @@ class ScriptedModel:
         plan = self._plan(messages)
         session.requests_in_turn += 1
         self._stop_if_endless()
-        session.rig_ns += time.thread_time_ns() - started
+        session.rig_ns += session.cpu_ns() - started
         if plan.fault is not None and plan.fault.kind != "timeout":
             self._failed(plan, plan.fault.kind)
             raise ModelError(STATUS[plan.fault.kind], f"planned by the scenario ({plan.fault.kind})")
@@ -284,7 +287,7 @@ class ScriptedModel:
         return _Plan(place, round_, message, delay_s, turn.chunks, fault)
 
     def _deliver(self, plan: _Plan) -> Message:
-        started = time.thread_time_ns()
+        started = self._session.cpu_ns()
         session = self._session
         session.ledger.say(plan.message)
         session.last_reply = plan.message
@@ -297,7 +300,7 @@ class ScriptedModel:
                 message=plan.message,
             )
         )
-        session.rig_ns += time.thread_time_ns() - started
+        session.rig_ns += session.cpu_ns() - started
         return plan.message
 
     def _failed(self, plan: _Plan, fault: str) -> None:
@@ -404,30 +407,42 @@ class Described:
     """What a loop is told of a tool."""
 
     def __init__(self, spec: ToolSpec) -> None:
+        self.spec = spec
         self.name = spec.name
         self.description = spec.description
-        self.parameters = spec.parameters()
         self.category = spec.category
         self.reads, self.writes = spec.reads, spec.writes
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The JSON schema of the arguments, made when it is asked for: a loop may change what it gets."""
+        return self.spec.parameters()
 
 
 T = TypeVar("T")
 
 
 class Belt(Mapping[str, T]):
-    """The tools of `looprig.toolbox` by their names, each made by *make*."""
+    """The tools of `looprig.toolbox` by their names, each made by *make* when it is first asked for."""
 
     def __init__(self, make: Callable[[ToolSpec], T]) -> None:
-        self._tools = {spec.name: make(spec) for spec in TOOLBOX.values()}
+        self._make = make
+        self._tools: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        return self._tools[name]
+        tool = self._tools.get(name)
+        if tool is None:
+            tool = self._tools[name] = self._make(TOOLBOX[name])
+        return tool
+
+    def __contains__(self, name: object) -> bool:
+        return name in TOOLBOX
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tools)
+        return iter(TOOLBOX)
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(TOOLBOX)
 
 
 class ScriptedTool(Described):
@@ -467,7 +482,7 @@ class ScriptedTool(Described):
                 f"the loop ran the tool {self.name} with {_kind(arguments)}; it takes a mapping of arguments "
                 "(the parsed JSON of the call) or keyword arguments"
             )
-        started = time.thread_time_ns()
+        started = self._session.cpu_ns()
         ref = arguments.get("ref")
         place = place_of(ref) if isinstance(ref, str) else None
         planned = session.planned_call(place)
@@ -482,7 +497,7 @@ class ScriptedTool(Described):
                 call=place.call if place else -1,
             )
         )
-        session.rig_ns += time.thread_time_ns() - started
+        session.rig_ns += session.cpu_ns() - started
         return place, planned
 
     def _end(self, place: Place | None, planned: PlannedCall | None) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from array import array
 from asyncio import BaseEventLoop
 from bisect import bisect, bisect_left
 from collections import Counter, defaultdict, deque
@@ -16,7 +17,7 @@ from msgspec import Struct, field
 OPERATIONS = ("input_validation", "context_injection", "model_call", "tool_execution", "memory_management",
               "complete_iteration")  # fmt: skip
 WARNING_ABOVE_S, INFO_ABOVE_S = 5.0, 1.0
-BATCH = 256  # so many spans are kept, and so many durations of an operation go into its figures at once
+BATCH, KEPT = 256, 16  # durations that go into figures at once, and spans that are kept: a service has many monitors
 BOUNDS_S = [*(1e-7 * 2 ** (step / 8) for step in range(8 * 36)), inf]  # of the histogram, 100 ns to almost 2 hours
 
 log = logging.getLogger("reference_loop")
@@ -31,11 +32,11 @@ class Figures(Struct):
     max_s: float = 0.0
     total_s: float = 0.0
     buckets: Counter[int] = field(default_factory=Counter)
-    new: list[float] = []
+    new: "array[float]" = field(default_factory=lambda: array("d"))
 
     def settle(self) -> "Figures":
         """Work in what is new; it is sorted, so that the histogram takes a bucket at a time."""
-        new, self.new, begin = sorted(self.new), [], 0
+        new, self.new, begin = sorted(self.new), array("d"), 0
         self.count += len(new)
         self.max_s = max([self.max_s, *new[-1:]])
         self.total_s += sum(new)
@@ -67,9 +68,8 @@ class Span(Struct, eq=False, gc=False):
         return self
 
     def __exit__(self, kind: Any, error: object, trace: object) -> None:
-        monitor = self.monitor
+        monitor, self.monitor = self.monitor, None
         self.duration_s = duration_s = monitor.clock() - self.started_s
-        self.monitor = None
         monitor.recent.append(self)
         # What `Monitor.record` does, once more: to call it would cost too much.
         figures = monitor.figures[self.operation]
@@ -86,7 +86,7 @@ class Monitor:
 
     def __init__(self) -> None:
         self.begin(time.monotonic)
-        self.recent: deque[Span] = deque(maxlen=BATCH)
+        self.recent: deque[Span] = deque(maxlen=KEPT)
         self.figures = defaultdict(Figures, {operation: Figures() for operation in OPERATIONS})
         self._counts = Counter({"alerts.warning": 0, "alerts.info": 0, "errors_with_traceback": 0})
         self._watched: dict[str, float] = {}

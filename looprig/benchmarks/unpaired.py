@@ -107,6 +107,7 @@ def interval(before: Sequence[float], after: Sequence[float], alpha: float) -> t
     total = sum(errors)
     if total == 0.0:
         return means[1] - means[0], means[1] - means[0]
-    freedom = total**2 / sum(error**2 / (len(side) - 1) for error, side in zip(errors, calm, strict=True))
+    # In shares of the total: the squares of very small errors would be 0.
+    freedom = 1 / sum((error / total) ** 2 / (len(side) - 1) for error, side in zip(errors, calm, strict=True))
     reach = t_quantile(1.0 - alpha, max(1, int(freedom))) * sqrt(total)
     return means[1] - means[0] - reach, means[1] - means[0] + reach

@@ -7,12 +7,42 @@ import traceback
 
 import click
 
-from looprig.cli import compare, conformance, gate, growth, history, listing, predict, replay, report, run, serve, trim
+from looprig.cli import (
+    compare,
+    conformance,
+    gate,
+    growth,
+    history,
+    listing,
+    load,
+    predict,
+    replay,
+    report,
+    run,
+    serve,
+    serve_loop,
+    trim,
+)
 from looprig.cli.root import cli
 from looprig.cli.shared import GROWTH, PROVIDERS, UsageProblem
 from looprig.exits import Exit
 
-COMMANDS = (compare, conformance, gate, growth, history, listing, predict, replay, report, run, serve, trim)
+COMMANDS = (
+    compare,
+    conformance,
+    gate,
+    growth,
+    history,
+    listing,
+    load,
+    predict,
+    replay,
+    report,
+    run,
+    serve,
+    serve_loop,
+    trim,
+)
 """Each has joined the group when it was imported."""
 
 __all__ = ["COMMANDS", "GROWTH", "PROVIDERS", "UsageProblem", "cli", "main"]

@@ -10,7 +10,7 @@ import datetime
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -22,6 +22,7 @@ from looprig.counted.judge import METRICS as COUNTED
 from looprig.gate.limits import HOW, Limit, LimitError, default, parse
 from looprig.instructions.judge import METRIC as INSTRUCTIONS
 from looprig.invariants import RULES
+from looprig.load import asked, thresholds
 from looprig.metrics import METRICS
 from looprig.paired.judging import METRIC as CPU_TIME
 
@@ -118,6 +119,31 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return {name: limit for name, limit in given.items() if limit is not None}
 
 
+class Load(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `looprig load` does where its command line says nothing else; each is read as the option of that name."""
+
+    url: Annotated[str | None, Meta(description="The service under load; by default one is started.")] = None
+    protocol: Annotated[Literal["session", "chat-completions"], Meta(description="What the service speaks.")] = (
+        "session"
+    )
+    users: Annotated[
+        Literal["open", "closed", "replay"],
+        Meta(description="Arrivals by a schedule, people who wait for each other's answers, or those of a trace."),
+    ] = "open"
+    rate: Annotated[float, Meta(gt=0, description="Sessions that arrive per second.")] = 3.0
+    people: Annotated[AtLeastOne, Meta(description="How many people there are, with users = 'closed'.")] = 50
+    stages: Annotated[str | None, Meta(description="Rates or people over time, such as 30s:2,60s:2-10.")] = None
+    scenario: Annotated[str, Meta(min_length=1, description="What the users say.")] = "long_conversation"
+    set: Annotated[dict[str, Setting], Meta(description="The scenario's parameters; see looprig list.")] = {}
+    seed: Annotated[int, Meta(description="The seed that everything is drawn from.")] = 1
+    turns: Annotated[AtLeastOne, Meta(description="The most turns of a session.")] = 12
+    think: Annotated[str, Meta(description="How long users think between turns: a median, or MEDIAN,SIGMA.")] = "1s,0.5"
+    processes: Annotated[AtLeastOne, Meta(description="Processes that make load on this machine.")] = 1
+    late_most: Annotated[str | None, Meta(description="How late the generator may be (p99), such as 5ms.")] = None
+    thresholds: Annotated[tuple[str, ...], Meta(description="What a run has to keep, such as ttft.p95 < 800ms.")] = ()
+    slos: Annotated[tuple[str, ...], Meta(description="What a good turn keeps, such as ttft=800ms.")] = ()
+
+
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may be broken or exceeded for a while, and why; the reason is printed in every report."""
 
@@ -187,6 +213,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     instructions: Instructions = Instructions()
     cpu_time: CpuTime = CpuTime()
     growth: Growth | None = None
+    load: Annotated[Load | None, Meta(description="How looprig load runs; looprig gate leaves it alone.")] = None
     waivers: Annotated[tuple[Waiver, ...], Meta(description="What may be broken or exceeded, and why.")] = ()
 
     def limit(self, scenario: str, metric: str) -> tuple[Limit, bool]:
@@ -297,6 +324,8 @@ def decode(table: object, source: Source) -> Config:
         raise source.error(keys, _told(why, _at(table, keys), _choices(keys))) from error
     _check_limits(config, source)
     _check_waivers(config, source)
+    if config.load is not None:
+        _check_load(config.load, source)
     if config.cpu_time.reach_percent <= config.cpu_time.margin_percent:
         raise source.error(("cpu_time", "reach_percent"), "has to be more than margin_percent")
     if config.growth is not None and not config.growth.limits:
@@ -434,6 +463,42 @@ def _check_waivers(config: Config, source: Source) -> None:
         known = (*METRICS, *OF_LAYERS)
         if waiver.metric is not None and waiver.metric not in known:
             raise source.error((*keys, "metric"), f"there is no such metric; {hint(waiver.metric, known)}")
+
+
+def _check_load(given: Load, source: Source) -> None:
+    wishes: list[tuple[str, str | None, Callable[[str], Any]]] = [
+        ("stages", given.stages, asked.stages),
+        ("think", given.think, asked.think),
+        ("late_most", given.late_most, asked.duration),
+    ]
+    wishes += [("thresholds", text, thresholds.parse) for text in given.thresholds]
+    wishes += [("slos", text, thresholds.parse_slo) for text in given.slos]
+    for key, text, read in wishes:
+        if text is None:
+            continue
+        try:
+            read(text)
+        except (asked.BadWish, thresholds.ThresholdError) as error:
+            raise source.error(("load", key), str(error)) from error
+
+
+def load_options(path: Path) -> dict[str, Any]:
+    """Return what the file at *path* says of `looprig load`: options that ``[tool.looprig.load]`` sets, by their names
+    in `Load`, and ``loop``, where ``[tool.looprig]`` names one. A file that is not there says nothing.
+
+    Raises:
+        ConfigError: where the table cannot be used.
+    """
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    if not holds_table(text):
+        return {}
+    table = tomllib.loads(text)["tool"]["looprig"]
+    # A project may have this table alone; what is missing for a gate is then no fault.
+    decode({"loop": "reference", **table} if isinstance(table, dict) else table, Source(path.name, text))
+    found = dict(table.get("load", {}))
+    return {**found, "loop": table["loop"]} if "loop" in table else found
 
 
 def schema() -> dict[str, Any]:

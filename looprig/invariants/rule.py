@@ -7,11 +7,11 @@ has shown nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from looprig.observe import Entry, RequestView, SessionView, TurnView
+from looprig.observe import Entries, Entry, RequestView, SessionView, TurnView
 
 Judgements = Iterator[str | None]
 
@@ -80,7 +80,7 @@ def letter(entry: Entry) -> str:
     return f"C{calls}" if calls else LETTERS[entry.kind]
 
 
-def shape(entries: Sequence[Entry], at_most: int = 24) -> str:
+def shape(entries: Entries, at_most: int = 24) -> str:
     """Return a request in letters, the middle left out where it is long: ``S U C2 T T A``."""
     letters = [letter(entry) for entry in entries[:at_most]]
     if len(entries) > at_most:

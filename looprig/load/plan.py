@@ -83,6 +83,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     slos: dict[str, Annotated[float, Meta(gt=0)]] = {}
     """Limits that a good turn keeps, of metrics of one turn, such as ``{"ttft": 0.8, "tpot": 0.05}`` in seconds."""
     thresholds: tuple[str, ...] = ()
+    give_up_below: Share | None = None
+    """The run ends early when, in three stages in a row, fewer of the turns that ended were good."""
     folder: str = ".looprig/load"
     """Where each process writes what it recorded, and the first of them the summary."""
 

@@ -25,12 +25,12 @@ from looprig.providers.openai_store import Store
 from looprig.scenario import Scenario
 from looprig.server import journal as journals
 from looprig.server.exchange import CREATED_FROM, Exchange
-from looprig.server.flow import Alarm, Receive, Send, send_paced
 from looprig.server.judging import Bench
 from looprig.server.plays import Play
-from looprig.server.ready import JSON, Ready, as_body, as_json
 from looprig.server.sessions import Conversation, Sessions
 from looprig.server.settings import Settings
+from looprig.serving.flow import Alarm, Receive, Send, send_paced, whole_body
+from looprig.serving.ready import JSON, Ready, as_body, as_json
 from looprig.tokens import counter, message_tokens
 from looprig.toolbox import TOOLBOX
 from looprig.version import __version__
@@ -124,7 +124,7 @@ class App:
             return  # the client left before its request was whole
         body: bytes | None = message.get("body", b"")
         if message.get("more_body"):
-            body = await _whole(body or b"", receive)
+            body = await whole_body(body or b"", receive, BODY_MAX)
         ready = _TOO_LARGE if body is None else self._safely(scope, body)
         start = {"type": "http.response.start", "status": ready.status, "headers": ready.headers}
         if ready.parts:
@@ -298,19 +298,6 @@ def providers_of(settings: Settings) -> Mapping[str, Provider]:
         Gemini(window, count),
     )
     return {provider.name: provider for provider in made}
-
-
-async def _whole(first: bytes, receive: Receive) -> bytes | None:
-    """Read the rest of a body that comes in pieces; return None where it is too large."""
-    parts, size = [first], len(first)
-    while True:
-        message = await receive()
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size <= BODY_MAX:
-            parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts) if size <= BODY_MAX else None
 
 
 _TOO_LARGE = as_json({"error": f"A request may have {BODY_MAX} bytes."}, 413)

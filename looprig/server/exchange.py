@@ -20,19 +20,18 @@ from looprig.server.faults import (
     spoiled,
     with_late_id,
 )
+from looprig.server.heads import Heads
 from looprig.server.journal import Journal
 from looprig.server.limits import Limits, OverLimit
-from looprig.server.ready import Heads, Ready, key_of
 from looprig.server.sessions import Conversation, Sessions, Step
 from looprig.server.settings import Settings
 from looprig.server.usage import CACHED_FROM
+from looprig.serving.pacing import TOKEN_CHARS, cut
+from looprig.serving.ready import Ready, key_of
 from looprig.tokens import counter, message_tokens
 
 CREATED_FROM = 1_750_000_000
 """When the first answer of a session says that it was made; each further one a second later."""
-
-TOKEN_CHARS = 4
-"""Characters of a streamed piece; a token of the estimate has as many."""
 
 KEYS_MAX = 10_000
 """API keys whose rate limits are kept apart."""
@@ -314,4 +313,4 @@ def _pieces(message: Message, step: Step) -> tuple[tuple[str, ...], ...]:
 
 @lru_cache(maxsize=512)
 def _split(text: str, size: int) -> tuple[str, ...]:
-    return tuple([text[start : start + size] for start in range(0, len(text), size)])
+    return tuple(cut(text, size))

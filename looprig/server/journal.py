@@ -11,6 +11,7 @@ import msgspec
 from looprig.invariants import RULES, Violation
 from looprig.providers.base import Problem, Usage
 from looprig.server.sessions import Conversation
+from looprig.serving.prometheus import family
 
 KEPT_PER_CODE = 20
 """Findings of one kind that are kept in full; further ones are only counted."""
@@ -207,23 +208,17 @@ def as_prometheus(journal: Journal, sessions: int, judgements: Mapping[str, int]
     tallies = journal.tallies.items()
     statuses = {f'provider="{name}",status="{status}"': number for name, tally in tallies
                 for status, number in tally.by_status().items()}  # fmt: skip
-    _family(lines, "requests_total", "counter", "Requests by provider and status.", statuses)
+    family(lines, "requests_total", "counter", "Requests by provider and status.", statuses)
     for kind in ("prompt", "cached", "completion"):
         labels = {f'provider="{name}"': getattr(tally, kind) for name, tally in tallies}
-        _family(lines, f"{kind}_tokens_total", "counter", f"Tokens, {kind}.", labels)
+        family(lines, f"{kind}_tokens_total", "counter", f"Tokens, {kind}.", labels)
     for name, label, help_, numbers in (
         ("judgements_total", "code", "Times that an invariant was judged.", judgements),
         ("violations_total", "code", "Times that an invariant was broken.", journal.broken),
         ("refused_total", "rule", "Requests that a provider's rule refused.", journal.refused),
         ("faults_total", "kind", "Faults that were made on purpose.", journal.faults),
     ):
-        _family(lines, name, "counter", help_, {f'{label}="{key}"': number for key, number in numbers.items()})
-    _family(lines, "sessions_total", "counter", "Sessions that were begun.", {"": sessions + journal.gone})
-    _family(lines, "answers_open", "gauge", "Answers that are being given.", {"": journal.open})
+        family(lines, name, "counter", help_, {f'{label}="{key}"': number for key, number in numbers.items()})
+    family(lines, "sessions_total", "counter", "Sessions that were begun.", {"": sessions + journal.gone})
+    family(lines, "answers_open", "gauge", "Answers that are being given.", {"": journal.open})
     return "\n".join(lines) + "\n"
-
-
-def _family(lines: list[str], name: str, kind: str, help_: str, values: Mapping[str, int]) -> None:
-    lines += [f"# HELP looprig_{name} {help_}", f"# TYPE looprig_{name} {kind}"]
-    lines += [f"looprig_{name}{{{labels}}} {value}" if labels else f"looprig_{name} {value}" for labels, value in
-              values.items()]  # fmt: skip

@@ -12,7 +12,7 @@ from looprig.invariants import RULES
 from looprig.loop import Contract
 from looprig.scenario import Scenario
 from looprig.server.faults import BadFault, FaultPlan, parse_fault
-from looprig.server.pacing import BadLatency, Latency, Pace, parse_latency
+from looprig.serving.pacing import BadLatency, Latency, Pace, parse_latency
 
 
 class BadSetting(ValueError):

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from looprig.benchmarks.saved import Run, SavedProblem, read, runs
@@ -94,6 +94,7 @@ def test_error_rate():
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20), st.lists(st.floats(-1, 1), min_size=2, max_size=20))
+@example([0.0, 0.0], [0.0, 6.63923677659164e-146])
 def test_interval_turns_round(before: list[float], after: list[float]):
     """
     With the sides swapped the interval is the same, the other way round; it holds the difference of what it averages.

@@ -28,7 +28,7 @@ FULL_DISK = Path("/dev/full")
 def swallowing(kind: type[BaseException], loop: type[Any]) -> type[Any]:
     """Return *loop* with everything that it raises taken for an apology."""
 
-    class Swallowing(loop):  # type: ignore[misc]
+    class Swallowing(loop):
         def send(self, text: str) -> str:
             try:
                 return str(super().send(text))

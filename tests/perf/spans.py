@@ -27,7 +27,7 @@ from opentelemetry.trace import NoOpTracerProvider
 from looprig.clock import VirtualClock
 from looprig.messages import Message, ToolCall
 from reference_loop import Config, InputError, ReferenceLoop, tool
-from reference_loop.monitor import BATCH, Monitor, NullMonitor, Span
+from reference_loop.monitor import KEPT, Monitor, NullMonitor, Span
 from reference_loop.otel import OtelMonitor
 from tests.perf.targets import Section, Target, section, table
 
@@ -225,7 +225,7 @@ def one_round_ns(timer: timeit.Timer, around: Monitor | None, number: int) -> fl
 def bytes_per_record() -> float:
     """Return the bytes that a record keeps alive in the ring, what it is about (a text of its own) included."""
     monitor = Monitor()
-    texts = [f"tool number {number}" for number in range(BATCH)]
+    texts = [f"tool number {number}" for number in range(KEPT)]
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for text in texts:
@@ -234,8 +234,8 @@ def bytes_per_record() -> float:
     monitor.statistics()
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(monitor.recent) == BATCH
-    return (after - before) / BATCH + sum(map(sys.getsizeof, texts)) / BATCH
+    assert len(monitor.recent) == KEPT
+    return (after - before) / KEPT + sum(map(sys.getsizeof, texts)) / KEPT
 
 
 def hundred_ns() -> int:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from looprig.clock import VirtualClock
 from reference_loop import Config, MockModel, ReferenceLoop
-from reference_loop.monitor import BATCH, OPERATIONS, Monitor, NullMonitor, log
+from reference_loop.monitor import BATCH, KEPT, OPERATIONS, Monitor, NullMonitor, log
 from tests.perf.spans import EXITS, bytes_per_record, leave
 
 
@@ -292,7 +292,9 @@ def test_records_are_bounded():
         with monitor.span("tool_execution", str(number)):
             pass
 
-    assert [str(number) for number in range(9 * BATCH + 1, 10 * BATCH + 1)] == [span.about for span in monitor.recent]
+    assert [str(number) for number in range(10 * BATCH + 1 - KEPT, 10 * BATCH + 1)] == [
+        span.about for span in monitor.recent
+    ]
     assert BATCH > len(monitor.figures["tool_execution"].new)
     assert 10 * BATCH + 1 == monitor.statistics()["tool_execution.count"]
     assert bytes_per_record() <= 250

@@ -8,8 +8,8 @@ from typing import Any
 
 from looprig.scenario import PlannedCall, Round, Scenario, Turn, user_text
 from looprig.server.app import App, Asked
-from looprig.server.ready import Ready
 from looprig.server.settings import Settings
+from looprig.serving.ready import Ready
 
 Body = dict[str, Any]
 Trim = Callable[[list[Body]], list[Body]]

@@ -10,7 +10,7 @@ import pytest
 from looprig.scenario import Fault
 from looprig.server.app import App
 from looprig.server.faults import KINDS, STREAM_FAULTS, BadFault, parse_fault
-from looprig.server.ready import Ready
+from looprig.serving.ready import Ready
 from tests.server.clients import broken, chat, head, post, results, said, served, talk, user
 
 PATHS = {

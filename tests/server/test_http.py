@@ -13,8 +13,8 @@ import pytest
 from looprig.server import app as application
 from looprig.server.app import BODY_MAX
 from looprig.server.faults import parse_fault
-from looprig.server.pacing import Latency, Pace
 from looprig.server.running import CannotServe, Running, serving
+from looprig.serving.pacing import Latency, Pace
 from tests.server.clients import served, talk, user
 
 BODY = json.dumps({"model": "gpt-4o", "messages": [user("[#s0t0] hi")]}).encode()

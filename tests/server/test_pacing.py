@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from looprig.clock import VirtualClock
 from looprig.server.app import App, Asked
-from looprig.server.pacing import BadLatency, Latency, Pace, parse_latency
-from looprig.server.ready import Ready
+from looprig.serving.pacing import BadLatency, Latency, Pace, parse_latency
+from looprig.serving.ready import Ready
 from tests.server.clients import served
 
 

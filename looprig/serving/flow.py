@@ -1,4 +1,4 @@
-"""Sends a response whose parts have moments at which they are due, and notices a client that goes away meanwhile."""
+"""Reads bodies, sends what has a moment at which it is due, and notices a client that goes away meanwhile."""
 
 from __future__ import annotations
 
@@ -73,3 +73,29 @@ async def send_paced(parts: Sequence[tuple[float, bytes]], alarm: Alarm, send: S
         body = b"".join([part for _, part in parts[first:at]])
         await send({"type": "http.response.body", "body": body, "more_body": True})
     return not alarm.over
+
+
+async def until(at: float) -> None:
+    """Wait until the event loop's clock shows *at*; a moment that is over is not waited for."""
+    events = asyncio.get_running_loop()
+    if at <= events.time():
+        return
+    waiter = events.create_future()
+    timer = events.call_at(at, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+async def whole_body(first: bytes, receive: Receive, most: int) -> bytes | None:
+    """Read the rest of a body that comes in pieces, to its end; return None where it has more than *most* bytes."""
+    parts, size = [first], len(first)
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size <= most:
+            parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts) if size <= most else None

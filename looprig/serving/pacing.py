@@ -58,6 +58,18 @@ def parse_latency(text: str) -> Latency:
     )
 
 
+def parse_duration(text: str) -> float:
+    """Read ``300ms``, ``2s``, ``15m`` or ``0.5`` as seconds.
+
+    Raises:
+        BadLatency: where it is none of these.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(us|ms|s|m|)", text.strip(), re.ASCII)
+    if found is None:
+        raise BadLatency(f"{text!r} is no time: write 300ms, 2s, 15m or 0.5")
+    return float(found[1]) * 60 if found[2] == "m" else float(found[1]) / _UNITS[found[2]]
+
+
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """The latency model of a server: to the first token, between tokens, and how much each further open answer slows.
 
@@ -98,3 +110,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NEVER = Random(0)
+
+TOKEN_CHARS = 4
+"""Characters of a streamed piece; a token of the estimate has as many."""
+
+
+def cut(text: str, size: int = TOKEN_CHARS) -> list[str]:
+    """Cut *text* into pieces of *size* characters, each of which stands for a token."""
+    return [text[start : start + size] for start in range(0, len(text), size)]
