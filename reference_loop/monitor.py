@@ -17,7 +17,7 @@ from msgspec import Struct, field
 OPERATIONS = ("input_validation", "context_injection", "model_call", "tool_execution", "memory_management",
               "complete_iteration")  # fmt: skip
 WARNING_ABOVE_S, INFO_ABOVE_S = 5.0, 1.0
-BATCH, KEPT = 256, 16  # durations that go into figures at once, and spans that are kept: a service has many monitors
+BATCH, KEPT = 128, 16  # durations that go into figures at once, and spans that are kept: a service has many monitors
 BOUNDS_S = [*(1e-7 * 2 ** (step / 8) for step in range(8 * 36)), inf]  # of the histogram, 100 ns to almost 2 hours
 
 log = logging.getLogger("reference_loop")
@@ -87,7 +87,7 @@ class Monitor:
     def __init__(self) -> None:
         self.begin(time.monotonic)
         self.recent: deque[Span] = deque(maxlen=KEPT)
-        self.figures = defaultdict(Figures, {operation: Figures() for operation in OPERATIONS})
+        self.figures = defaultdict[str, Figures](Figures)
         self._counts = Counter({"alerts.warning": 0, "alerts.info": 0, "errors_with_traceback": 0})
         self._watched: dict[str, float] = {}
 
@@ -146,7 +146,7 @@ class Monitor:
 
     def statistics(self) -> dict[str, float]:
         """Return the figures as a flat mapping."""
-        settled = {operation: figures.settle() for operation, figures in self.figures.items()}
+        settled = {each: self.figures[each].settle() for each in (*OPERATIONS, *self.figures)}
         names = ("count", "failures", "max_s", "total_s")
         return {f"{each}.{name}": getattr(settled[each], name) for each in settled for name in names} | self._counts
 

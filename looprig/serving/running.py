@@ -15,6 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import uvicorn
 
+from looprig.serving.protocol import Resting
+
 T = TypeVar("T")
 
 
@@ -118,7 +120,7 @@ def _config(app: Application) -> uvicorn.Config:
     """Return how the server runs; it logs nothing, for what goes wrong on its connections is mostly a planned fault."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Resting,
         ws="none",
         lifespan="off",
         log_config=None,
