@@ -15,8 +15,10 @@ class Resting(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is complete: start the next request that is there, or rest."""
-        answered = self.cycle
         super().on_response_complete()
-        if self.cycle is answered and not answered.more_body:
-            self.cycle = self.scope = None
-            self.headers = []
+        last = self.cycle  # Of requests that came without waiting for answers, the newest.
+        if not last.response_complete or last.more_body:
+            return
+        self.cycle = None
+        if self.scope is last.scope:  # It is another one where the head of the next request has begun to come.
+            self.scope, self.headers = None, []
